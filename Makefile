@@ -1,0 +1,61 @@
+# `make help` lists what there is. Everything below works in a fresh clone: each target sets up what it needs first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+STACK ?= local
+PYTHON := .venv/bin/python
+# Some machines have shims for Pythons that do not start: take the first one that runs and is new enough.
+SYSTEM_PYTHON = $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z|-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo '  LANE=unit|engine|flow|fire for make test; STACK=local|dev|prod|prod-asg for up, preview, down and plan (default: local)'
+
+.venv/ready: pyproject.toml requirements.txt
+	@test -n "$(SYSTEM_PYTHON)" || { echo "Python 3.11 or newer is needed, and none of python3.13, python3.12, python3.11, python3 is one"; exit 1; }
+	@test -x $(PYTHON) || { echo "Making .venv with $(SYSTEM_PYTHON)"; $(SYSTEM_PYTHON) -m venv .venv; }
+	@echo "Installing the requirements into .venv (about two minutes the first time)"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt -e '.[dev]'
+	@touch $@
+
+.PHONY: setup
+setup: .venv/ready ## .venv, requirements, Pulumi CLI and the local cloud; nothing to do the second time
+	@$(PYTHON) -m lab setup
+
+.PHONY: demo
+demo: setup ## deploy to a local cloud, take machines away, lose nothing
+	@$(PYTHON) -m lab.demo
+
+.PHONY: test
+test: setup ## the whole suite, or one LANE
+	@$(PYTHON) -m tests.lanes $(LANE)
+
+.PHONY: check
+check: setup ## what a pull request must pass: lint, format, types, imports, tests, the wheel alone
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/pyright
+	@$(PYTHON) -m tests.wheel
+	@$(PYTHON) -m tests.lanes
+
+.PHONY: lab lab-stop
+lab: setup ## start the local cloud alone, and print how to reach it
+	@$(PYTHON) -m lab start
+lab-stop: .venv/ready ## stop it, with every machine it started
+	@$(PYTHON) -m lab stop
+
+.PHONY: up preview down plan
+up: setup ## pulumi up of STACK
+	@$(PYTHON) -m lab up $(STACK)
+preview: setup ## pulumi preview of STACK
+	@$(PYTHON) -m lab preview $(STACK)
+down: setup ## pulumi destroy of STACK
+	@$(PYTHON) -m lab down $(STACK)
+plan: setup ## write plan.json: every resource of STACK from a real preview, without credentials
+	@$(PYTHON) -m lab plan $(STACK)
+
+.PHONY: bench
+bench: setup ## measure latencies, cost per item, preview and import times
+	@$(PYTHON) -m tests.bench
