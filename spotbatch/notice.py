@@ -127,7 +127,11 @@ def _scheduled(event: dict[str, Any]) -> list[Notice]:
     if not isinstance(entities, list):
         raise MalformedEvent(f"detail.affectedEntities: {entities!r} is not a list")
     ids = [entity.get("entityValue") for entity in entities if isinstance(entity, dict)]
-    return [Notice(i, "scheduled", sent, due, str(event.get("detail", {}).get("eventTypeCode", "scheduled change"))) for i in ids if isinstance(i, str) and i.startswith("i-")]
+    return [
+        Notice(i, "scheduled", sent, due, str(event.get("detail", {}).get("eventTypeCode", "scheduled change")))
+        for i in ids
+        if isinstance(i, str) and i.startswith("i-")
+    ]
 
 
 STOPPED_STATES = ("shutting-down", "stopping", "stopped", "terminated")
@@ -137,7 +141,11 @@ _DRILL_SOURCE = "spotbatch.drill"
 EVENTS: tuple[Event, ...] = (
     Event(
         "interruption",
-        {"source": ["aws.ec2"], "detail-type": ["EC2 Spot Instance Interruption Warning"], "detail": {"instance-action": ["terminate", "stop", "hibernate"]}},
+        {
+            "source": ["aws.ec2"],
+            "detail-type": ["EC2 Spot Instance Interruption Warning"],
+            "detail": {"instance-action": ["terminate", "stop", "hibernate"]},
+        },
         "A Spot machine is taken back in two minutes",
         _warning,
     ),
