@@ -1,0 +1,82 @@
+"""The lab's own Pulumi home: its plugins, its backend, and the environment of every command that runs in the lab."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from lab.engine.cli import has_own_language_host
+from lab.engine.go_tool import ToolError
+from lab.places import CHECKOUT, python
+
+
+class Home:
+    """A folder that the command line takes for the user's `~/.pulumi`, so that a lab neither reads nor changes anything of theirs.
+
+    `LAB_REAL_PROVIDER=1` uses the machine's own `pulumi-resource-aws` against the local cloud instead of the stand-in; raises
+    `ToolError` where there is none.
+    """
+
+    def __init__(self, folder: Path, cli: Path) -> None:
+        self.folder = folder
+        self.backend = folder / "backend"
+        self.projects = folder / "projects"
+        self._plugins = folder / "home" / "plugins"
+        self._cli = cli
+
+    def prepare(self) -> None:
+        """Write the launchers of the stand-ins; cheap, and nothing changes the second time."""
+        for needed in (self.backend, self.projects, self._plugins):
+            needed.mkdir(parents=True, exist_ok=True)
+        if not has_own_language_host(self._cli):
+            host = CHECKOUT / "lab" / "engine" / "language_host.py"
+            self._launcher(f"language-python-v{version('pulumi')}", "pulumi-language-python", f"exec {_quoted(python(), host)}")
+        provider = f"resource-aws-v{version('pulumi-aws')}"
+        if os.environ.get("LAB_REAL_PROVIDER") == "1":
+            self._link(provider, "pulumi-resource-aws")
+        else:
+            search = f"PYTHONPATH={_quoted(CHECKOUT)} exec {_quoted(python())} -m lab.provider"
+            self._launcher(provider, "pulumi-resource-aws", search)
+
+    def environment(self, cloud: Mapping[str, str]) -> dict[str, str]:
+        """The caller's environment without any Pulumi or AWS setting of theirs, then the lab's and the local cloud's."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AWS_"))}
+        return {
+            **kept,
+            "PULUMI_HOME": str(self.folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{self.backend}",
+            "PULUMI_CONFIG_PASSPHRASE": "",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            # Without this a provider that happens to be on PATH wins, with a warning.
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+            # Makes the command line accept --event-log.
+            "PULUMI_DEBUG_COMMANDS": "true",
+            **cloud,
+        }
+
+    def _launcher(self, plugin: str, program: str, script: str) -> None:
+        path = self._plugins / plugin / program
+        text = f'#!/bin/sh\n{script} "$@"\n'
+        if path.is_symlink() or not path.exists() or path.read_text() != text:
+            path.parent.mkdir(exist_ok=True)
+            unfinished = path.with_suffix(f".{os.getpid()}")
+            unfinished.write_text(text)
+            unfinished.chmod(0o755)
+            unfinished.replace(path)
+
+    def _link(self, plugin: str, program: str) -> None:
+        installed = Path.home() / ".pulumi" / "plugins" / plugin / program
+        found = str(installed) if installed.exists() else shutil.which(program)
+        if not found:
+            raise ToolError(f"LAB_REAL_PROVIDER=1, but there is no {program}: neither {installed} nor on PATH (pulumi plugin install resource aws)")
+        path = self._plugins / plugin / program
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(found)
+
+
+def _quoted(*parts: Path) -> str:
+    return " ".join(shlex.quote(str(part)) for part in parts)
