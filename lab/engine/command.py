@@ -98,10 +98,11 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _read(pipe: IO[str], into: Sequence[list[str]], on_line: Callable[[str], None]) -> None:
-    for line in pipe:
-        for lines in into:
-            lines.append(line)
-        on_line(line.rstrip("\n"))
+    with pipe:
+        for line in pipe:
+            for lines in into:
+                lines.append(line)
+            on_line(line.rstrip("\n"))
 
 
 def _events(log: Path) -> list[dict[str, Any]]:

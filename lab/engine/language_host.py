@@ -120,7 +120,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def _child(self, command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
         """A Python program in a session of its own, that no way of ending this process leaves behind."""
         leashed = [sys.executable, "-u", str(HERE / "leash.py"), str(self._leash), *command]
-        child: subprocess.Popen[bytes] = subprocess.Popen(leashed, start_new_session=True, pass_fds=[self._leash], **options)
+        child: subprocess.Popen[Any] = subprocess.Popen(leashed, start_new_session=True, pass_fds=[self._leash], **options)
         self._children.add(child)
         try:
             yield child
