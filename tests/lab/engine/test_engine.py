@@ -70,7 +70,7 @@ def test_a_changed_configuration_is_seen_by_the_next_up(small):
 def test_a_stack_that_has_no_file_is_refused_with_those_that_have(small):
     stack = small(TWO_THINGS)
     stack.name = "staging"
-    with pytest.raises(EngineError, match="there is no stack 'staging': .*stacks are local"):
+    with pytest.raises(EngineError, match=r"there is no stack 'staging': .*stacks are local"):
         stack.up()
 
 
@@ -154,8 +154,7 @@ def test_killing_a_command_line_that_nobody_watches_leaves_no_process(small, tmp
     stack = small('Thing("slow", wait=60)\n', LAB_TEST_MARK=mark)
     stack.preview()
     up = [stack._cli, "up", "--yes", "--skip-preview", *stack._options()]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(up, cwd=tmp_path / "project", env=stack._environment, **quiet) as process:
+    with subprocess.Popen(up, cwd=tmp_path / "project", env=stack._environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as process:
         assert until(lambda: len(processes_with(mark)) >= 4, 30)
         process.kill()
     assert until(lambda: not processes_with(mark), 10), f"left behind: {processes_with(mark)}"
@@ -163,7 +162,7 @@ def test_killing_a_command_line_that_nobody_watches_leaves_no_process(small, tmp
 
 def test_a_command_that_takes_too_long_is_stopped_and_says_so(small, tmp_path: Path):
     mark = uuid.uuid4().hex
-    stack = small('import time\ntime.sleep(60)\n', LAB_TEST_MARK=mark)
+    stack = small("import time\ntime.sleep(60)\n", LAB_TEST_MARK=mark)
     stack.exists()
     stack._make()
     result = command.run([stack._cli, "preview", *stack._options()], tmp_path / "project", stack._environment, seconds=3)

@@ -13,7 +13,10 @@ class Strict(analyzer_pb2_grpc.AnalyzerServicer):
 
     def GetAnalyzerInfo(self, request, context):
         policy = analyzer_pb2.PolicyInfo(
-            name="no-forbidden", description="Nothing is called forbidden.", enforcementLevel=analyzer_pb2.MANDATORY, message="Nothing is called forbidden."
+            name="no-forbidden",
+            description="Nothing is called forbidden.",
+            enforcementLevel=analyzer_pb2.MANDATORY,
+            message="Nothing is called forbidden.",
         )
         return analyzer_pb2.AnalyzerInfo(name="strict", version="1.0.0", policies=[policy], supportsConfig=False)
 
