@@ -1,7 +1,8 @@
 """Runs a Pulumi program without an engine and keeps everything it asked for."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,11 +127,11 @@ class _Cloud(mocks.Mocks):
             return "", dict(args.inputs)
         return f"{args.name}-id", filled_outputs(args.typ, args.name, args.inputs)
 
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         answer = self.answers.get(args.token)
         if answer is None:
             raise AssertionError(f"no answer recorded for the look-up {args.token} {args.args}")
-        return dict(answer(args.args) if callable(answer) else answer), None
+        return dict(answer(args.args) if callable(answer) else answer), []
 
 
 class _Recorder(mocks.MockMonitor):
@@ -139,18 +140,16 @@ class _Recorder(mocks.MockMonitor):
         self.deployment, self._urns = deployment, set[str]()
 
     def RegisterResource(self, request: Any) -> Any:
-        response = super().RegisterResource(request)
+        with _own_loop():
+            response = super().RegisterResource(request)
         if request.type == "pulumi:pulumi:Stack":
             return response
         if response.urn in self._urns:
             raise AssertionError(f"duplicate URN {response.urn}")
         self._urns.add(response.urn)
         inputs = _opened(rpc.deserialize_properties(request.object))
-        self.deployment.requests.append(
-            Request(
-                response.urn.replace(_STACK, ""), request.type, request.name, request.parent.replace(_STACK, ""), request.provider, inputs, request
-            )
-        )
+        urn, parent = response.urn.replace(_STACK, ""), request.parent.replace(_STACK, "")
+        self.deployment.requests.append(Request(urn, request.type, request.name, parent, request.provider, inputs, request))
         return response
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
@@ -159,7 +158,20 @@ class _Recorder(mocks.MockMonitor):
 
     def Invoke(self, request: Any) -> Any:
         self.deployment.invokes.append(Invoke(request.tok, rpc.deserialize_properties(request.args), request.provider))
-        return super().Invoke(request)
+        with _own_loop():
+            return super().Invoke(request)
+
+
+@contextmanager
+def _own_loop() -> Iterator[None]:
+    """An event loop for this thread that is closed again: the mock monitor would leave one open in each of its threads."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _opened(value: Any) -> Any:
