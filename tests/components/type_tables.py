@@ -65,13 +65,16 @@ def _misfits(hint: Any, value: Any, where: str) -> Iterator[str]:
             yield from _misfits(_types.unwrap_type(get_args(hint)[0]), entry, f"{where}[{index}]")
     elif isinstance(value, dict) and isinstance(kind, type) and _types.is_output_type(kind):
         yield from _strangers(_types.output_type_types(kind), value, kind.__name__, where)
-    elif (
-        (kind is str and isinstance(value, bool | int | float))
-        or (kind is bool and not isinstance(value, bool))
-        or (kind in (int, float) and isinstance(value, str | bool))
-    ):
-        if not _is_unknown(value):
-            yield f"{where}: {value!r} where {kind.__name__} is expected"
+    elif not _is_unknown(value) and _wrong_scalar(kind, value):
+        yield f"{where}: {value!r} where {kind.__name__} is expected"
+
+
+def _wrong_scalar(kind: Any, value: object) -> bool:
+    if kind is str:
+        return isinstance(value, bool | int | float)
+    if kind is bool:
+        return not isinstance(value, bool)
+    return kind in (int, float) and isinstance(value, str | bool)
 
 
 def _is_unknown(value: object) -> bool:
