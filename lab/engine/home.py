@@ -26,6 +26,11 @@ class Home:
         self._plugins = folder / "home" / "plugins"
         self._cli = cli
 
+    @property
+    def provider_settings(self) -> dict[str, str]:
+        """Settings that a stack's own provider needs beside the environment. A local address cannot carry the bucket as a host name."""
+        return {"aws:s3UsePathStyle": "true"} if _real_provider() else {}
+
     def prepare(self) -> None:
         """Write the launchers of the stand-ins; cheap, and nothing changes the second time."""
         for needed in (self.backend, self.projects, self._plugins):
@@ -34,7 +39,7 @@ class Home:
             host = CHECKOUT / "lab" / "engine" / "language_host.py"
             self._launcher(f"language-python-v{version('pulumi')}", "pulumi-language-python", f"exec {_quoted(python(), host)}")
         provider = f"resource-aws-v{version('pulumi-aws')}"
-        if os.environ.get("LAB_REAL_PROVIDER") == "1":
+        if _real_provider():
             self._link(provider, "pulumi-resource-aws")
         else:
             search = f"PYTHONPATH={_quoted(CHECKOUT)} exec {_quoted(python())} -m lab.provider"
@@ -76,6 +81,10 @@ class Home:
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
         path.symlink_to(found)
+
+
+def _real_provider() -> bool:
+    return os.environ.get("LAB_REAL_PROVIDER") == "1"
 
 
 def _quoted(*parts: Path) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lab.engine import command
 from lab.engine.command_result import CommandResult
 from lab.engine.home import Home
@@ -77,8 +79,8 @@ class Stack:
 
     def exists(self) -> bool:
         """Whether the lab knows this stack."""
-        name = re.search(r"^name: *(\S+)", (self._project / "Pulumi.yaml").read_text(), re.M)
-        return bool(name) and (self._home.backend / ".pulumi" / "stacks" / name[1] / f"{self.name}.json").exists()
+        stacks = self._home.backend / ".pulumi" / "stacks" / _project(self._project)["name"]
+        return (stacks / f"{self.name}.json").exists()
 
     def _change(self, verb: str, *more: str) -> CommandResult:
         self._make()
@@ -98,19 +100,18 @@ class Stack:
 
     def _make(self) -> None:
         """Copy the configuration as it is now, keep the salt of the copy, and make the stack if the backend does not have it."""
-        source = _configuration_folder(self._project) / f"Pulumi.{self.name}.yaml"
+        source = self._project / _project(self._project).get("stackConfigDir", "") / f"Pulumi.{self.name}.yaml"
         if not source.exists():
             there = sorted(path.name.split(".")[1] for path in source.parent.glob("Pulumi.*.yaml"))
             raise EngineError(f"there is no stack {self.name!r}: {source} does not exist; stacks are {', '.join(there)}")
         self._copy.mkdir(parents=True, exist_ok=True)
-        project = re.sub(r"^stackConfigDir:.*$", "", (self._project / "Pulumi.yaml").read_text(), flags=re.M)
-        (self._copy / "Pulumi.yaml").write_text(project)
+        (self._copy / "Pulumi.yaml").write_text(f"name: {_project(self._project)['name']}\nruntime: python\n")
+        # As text, for the command line shall read exactly what the owner of the file wrote.
         text = re.sub(r"^(encryptionsalt|secretsprovider|encryptedkey):.*\n?", "", source.read_text(), flags=re.M)
-        before = self._configuration.read_text() if self._configuration.exists() else ""
-        salt = re.search(r"^encryptionsalt: .*$", before, re.M)
-        if salt:
-            text = text.rstrip("\n") + f"\n{salt[0]}\n"
-        self._configuration.write_text(text)
+        for key, value in self._home.provider_settings.items():
+            text = re.sub(r"^config:.*$", rf'config:\n  {key}: "{value}"', text, count=1, flags=re.M)
+        salt = re.search(r"^encryptionsalt: .*$", self._configuration.read_text(), re.M) if self._configuration.exists() else None
+        self._configuration.write_text(text.rstrip("\n") + f"\n{salt[0] if salt else ''}\n")
         if not (salt and self.exists()):
             made = self._run("stack", "init", self.name, "--no-select", "--non-interactive", folder=self._copy, quiet=True)
             if not made.ok and "already exists" not in made.text:
@@ -137,6 +138,5 @@ def _told(result: CommandResult) -> str:
     return "\n".join(told) or result.text.strip()
 
 
-def _configuration_folder(project: Path) -> Path:
-    named = re.search(r"^stackConfigDir: *(\S+)", (project / "Pulumi.yaml").read_text(), re.M)
-    return project / named[1] if named else project
+def _project(folder: Path) -> dict[str, Any]:
+    return yaml.safe_load((folder / "Pulumi.yaml").read_text())
