@@ -3,7 +3,7 @@
 from typing import Any
 
 from pulumi_spotbatch import aws as components
-from pulumi_spotbatch.aws import QueueAccess
+from pulumi_spotbatch.aws import QueueAccess, Template
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -20,7 +20,16 @@ QUEUE: QueueAccess = {
     "worker_policy": '{"Version": "2012-10-17", "Statement": []}',
 }
 
+TEMPLATE: Template = {"id": "lt-0123456789abcdef0", "version": "3", "role_name": "workers-role", "pool_tag": "workers-work-test"}
+
+SUBNETS = ["subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb", "subnet-0cccccccccccccccc"]
+
+STOP_ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:dead-letters"
+
 SAMPLES: dict[str, dict[str, Any]] = {
+    "InterruptionDrill": {"pool_tag": "workers-work-test", "stop_alarm_arn": STOP_ALARM, "tags": {"team": "batch"}},
+    "SpotAutoScalingGroup": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": {"queue_name": "tasks", "max": 10}, "tags": {"team": "batch"}},
+    "SpotFleet": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": {"queue_name": "tasks", "max": 10}, "tags": {"team": "batch"}},
     "SqsTaskQueue": {"tags": {"team": "batch"}},
 }
 """Least arguments by class name, with tags; add yours with the component."""

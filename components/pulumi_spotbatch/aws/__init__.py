@@ -1,7 +1,17 @@
 """Components that run interruptible batch work on AWS."""
 
+from .auto_scaling_group import SpotAutoScalingGroup
+from .drill import InterruptionDrill
+from .fleet import SpotFleet
 from .queue_access import QueueAccess
 from .task_queue import SqsTaskQueue
 from .template import Template
 
-__all__ = ["QueueAccess", "SqsTaskQueue", "Template"]
+__all__ = [
+    "InterruptionDrill",
+    "QueueAccess",
+    "SpotAutoScalingGroup",
+    "SpotFleet",
+    "SqsTaskQueue",
+    "Template",
+]
