@@ -1,5 +1,6 @@
 """Run the project's stacks with the real Pulumi engine against a cloud on this machine."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -26,3 +27,9 @@ class Engine:
     def stack(self, name: str, on_line: Callable[[str], None] = lambda line: None) -> Stack:
         """One stack by the name of its file, `stacks/Pulumi.NAME.yaml`; `on_line` is told each line that its commands print."""
         return Stack(name, self.cli, self._checkout, self._home, self.environment, on_line)
+
+    @staticmethod
+    def forget(home: Path) -> None:
+        """Forget every stack of a lab whose cloud is gone: what they describe no longer exists."""
+        for folder in ("backend", "projects"):
+            shutil.rmtree(home / folder, ignore_errors=True)

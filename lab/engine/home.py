@@ -36,14 +36,12 @@ class Home:
         for needed in (self.backend, self.projects, self._plugins):
             needed.mkdir(parents=True, exist_ok=True)
         if not has_own_language_host(self._cli):
-            host = CHECKOUT / "lab" / "engine" / "language_host.py"
-            self._launcher(f"language-python-v{version('pulumi')}", "pulumi-language-python", f"exec {_quoted(python(), host)}")
-        provider = f"resource-aws-v{version('pulumi-aws')}"
+            write_language_host(self._plugins / f"language-python-v{version('pulumi')}")
+        provider = self._plugins / f"resource-aws-v{version('pulumi-aws')}" / "pulumi-resource-aws"
         if _real_provider():
-            self._link(provider, "pulumi-resource-aws")
+            _link_real_provider(provider)
         else:
-            search = f"PYTHONPATH={_quoted(CHECKOUT)} exec {_quoted(python())} -m lab.provider"
-            self._launcher(provider, "pulumi-resource-aws", search)
+            _write_launcher(provider, f"PYTHONPATH={_quoted(CHECKOUT)} exec {_quoted(python())} -m lab.provider")
 
     def environment(self, cloud: Mapping[str, str]) -> dict[str, str]:
         """The caller's environment without any Pulumi or AWS setting of theirs, then the lab's and the local cloud's."""
@@ -62,25 +60,31 @@ class Home:
             **cloud,
         }
 
-    def _launcher(self, plugin: str, program: str, script: str) -> None:
-        path = self._plugins / plugin / program
-        text = f'#!/bin/sh\n{script} "$@"\n'
-        if path.is_symlink() or not path.exists() or path.read_text() != text:
-            path.parent.mkdir(exist_ok=True)
-            unfinished = path.with_suffix(f".{os.getpid()}")
-            unfinished.write_text(text)
-            unfinished.chmod(0o755)
-            unfinished.replace(path)
 
-    def _link(self, plugin: str, program: str) -> None:
-        installed = Path.home() / ".pulumi" / "plugins" / plugin / program
-        found = str(installed) if installed.exists() else shutil.which(program)
-        if not found:
-            raise ToolError(f"LAB_REAL_PROVIDER=1, but there is no {program}: neither {installed} nor on PATH (pulumi plugin install resource aws)")
-        path = self._plugins / plugin / program
-        path.parent.mkdir(exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.symlink_to(found)
+def write_language_host(folder: Path) -> None:
+    """Put a program `pulumi-language-python` into a folder that starts the stand-in with the checkout's own Python."""
+    host = CHECKOUT / "lab" / "engine" / "language_host.py"
+    _write_launcher(folder / "pulumi-language-python", f"exec {_quoted(python(), host)}")
+
+
+def _write_launcher(path: Path, script: str) -> None:
+    text = f'#!/bin/sh\n{script} "$@"\n'
+    if path.is_symlink() or not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(text)
+        unfinished.chmod(0o755)
+        unfinished.replace(path)
+
+
+def _link_real_provider(path: Path) -> None:
+    installed = Path.home() / ".pulumi" / "plugins" / path.parent.name / path.name
+    found = str(installed) if installed.exists() else shutil.which(path.name)
+    if not found:
+        raise ToolError(f"LAB_REAL_PROVIDER=1, but there is no {path.name}: neither {installed} nor on PATH (pulumi plugin install resource aws)")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(found)
 
 
 def _real_provider() -> bool:
