@@ -65,7 +65,7 @@ class Request:
     parent: str
     provider: str
     inputs: dict[str, Any]
-    """Plain values; secrets opened, unknowns as `pulumi.output.Unknown`."""
+    """Plain values; secrets opened, files as their paths, unknowns as `pulumi.output.Unknown`."""
     raw: Any
     """The whole RegisterResourceRequest: protect, ignoreChanges, aliases, dependencies."""
 
@@ -181,7 +181,7 @@ def _opened(value: Any) -> Any:
         return {key: _opened(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_opened(entry) for entry in value]
-    return value
+    return value.path if isinstance(value, pulumi.FileAsset | pulumi.FileArchive) else value
 
 
 def deploy(
@@ -204,6 +204,14 @@ def deploy(
     try:
         loop.run_until_complete(main())
     finally:
+        loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
         loop.close()
         asyncio.set_event_loop(None)
     return deployment
+
+
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+    """End what a program that failed left waiting; the next test would be told of it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,9 +1,13 @@
 """Arguments with which every exported component can be declared: the contract test and others start from these."""
 
+from pathlib import Path
 from typing import Any
 
 from pulumi_spotbatch import aws as components
 from pulumi_spotbatch.aws import QueueAccess, Template
+
+JOB = Path(__file__).parent / "job"
+"""A job to pack."""
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -30,6 +34,13 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "InterruptionDrill": {"pool_tag": "workers-work-test", "stop_alarm_arn": STOP_ALARM, "tags": {"team": "batch"}},
     "SpotAutoScalingGroup": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": {"queue_name": "tasks", "max": 10}, "tags": {"team": "batch"}},
     "SpotFleet": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": {"queue_name": "tasks", "max": 10}, "tags": {"team": "batch"}},
+    "SpotLaunchTemplate": {
+        "worker": "thumbnails:Thumbnails",
+        "queue": QUEUE,
+        "vpc_id": "vpc-0123456789abcdef0",
+        "code": {"folder": str(JOB)},
+        "tags": {"team": "batch"},
+    },
     "SqsTaskQueue": {"tags": {"team": "batch"}},
 }
 """Least arguments by class name, with tags; add yours with the component."""

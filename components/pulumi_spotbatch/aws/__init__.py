@@ -3,6 +3,7 @@
 from .auto_scaling_group import SpotAutoScalingGroup
 from .drill import InterruptionDrill
 from .fleet import SpotFleet
+from .launch_template import SpotLaunchTemplate
 from .queue_access import QueueAccess
 from .task_queue import SqsTaskQueue
 from .template import Template
@@ -12,6 +13,7 @@ __all__ = [
     "QueueAccess",
     "SpotAutoScalingGroup",
     "SpotFleet",
+    "SpotLaunchTemplate",
     "SqsTaskQueue",
     "Template",
 ]

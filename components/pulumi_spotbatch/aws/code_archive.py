@@ -1,0 +1,139 @@
+"""The archive from which a machine gets runtime, boto3 and job: the same bytes for the same sources."""
+
+import ast
+import difflib
+import gzip
+import hashlib
+import importlib.metadata
+import importlib.util
+import io
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+LIMIT_MIB = 64
+"""Most that a job folder may hold. A machine fetches it at every boot: larger inputs belong in a bucket, larger programs in an image."""
+
+_LIBRARIES = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
+_SERVICES = ("autoscaling", "dynamodb", "logs", "s3", "secretsmanager", "sqs", "ssm", "sts")
+_SHARED_DATA = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
+_LEFT_OUT = {"__pycache__", "node_modules", "venv"}
+
+
+@dataclass(frozen=True)
+class CodeArchive:
+    """A code archive on this machine, ready for upload."""
+
+    path: Path
+    digest: str
+    """SHA-256 of what is inside, before compression: it does not change with the compressor of the machine that builds it."""
+
+    @property
+    def key(self) -> str:
+        """Where it goes in the queue's bucket."""
+        return f"code/{self.digest}.tar.gz"
+
+
+def build(folder: Path) -> CodeArchive:
+    """Pack the job in `folder` with the runtime and the boto3 that is installed here, into the user's cache.
+
+    `runtime/` holds `spotbatch` without its tools, and boto3 with the few services that a machine calls; `job/` holds the folder without
+    names that begin with a dot, `__pycache__`, `node_modules` and `venv`. Both go on the machine's `PYTHONPATH`.
+    """
+    files = {**{f"job/{name}": path for name, path in job_files(folder)}, **{f"runtime/{name}": path for name, path in runtime_files()}}
+    content = _tar(files)
+    digest = hashlib.sha256(content).hexdigest()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spotbatch" / "code"
+    path = cache / f"{digest}.tar.gz"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
+            file.write(gzip.compress(content, compresslevel=9, mtime=0))
+        Path(file.name).replace(path)
+    return CodeArchive(path, digest)
+
+
+def job_faults(folder: Path, worker: str) -> Iterator[tuple[str, str]]:
+    """What speaks against packing this folder for the worker `MODULE:CLASS`: pairs of argument and text. The job is read, not run."""
+    if not folder.is_dir():
+        yield "code.folder", f"{str(folder)!r} is no folder (looked in {Path.cwd()})"
+        return
+    mib = sum(path.stat().st_size for _, path in job_files(folder)) / 2**20
+    if mib > LIMIT_MIB:
+        yield (
+            "code.folder",
+            f"{str(folder)!r} holds {mib:.0f} MiB; allowed: up to {LIMIT_MIB} MiB (put inputs in a bucket, large programs in code.image)",
+        )
+    module, _, name = worker.partition(":")
+    stem = folder.joinpath(*module.split("."))
+    source = next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
+    if source is None:
+        yield "worker", f"{worker!r}: no {module.replace('.', '/')}.py in {str(folder)!r}"
+        return
+    try:
+        names = _names(ast.parse(source.read_bytes(), str(source)))
+    except SyntaxError as error:
+        yield "worker", f"{worker!r}: {source} line {error.lineno}: {error.msg}"
+        return
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(names)) or 'no class'}"
+        yield "worker", f"{worker!r}: no {name} in {source}; {hint}"
+
+
+def job_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Name in the archive and path of each file of a job."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _left_out(name)]
+        for name in names:
+            path = Path(parent, name)
+            if not _left_out(name) and path.is_file():
+                yield path.relative_to(folder).as_posix(), path
+
+
+def runtime_files() -> Iterator[tuple[str, Path]]:
+    """Name in the archive and path of each file that a machine needs beside the job."""
+    spec = importlib.util.find_spec("spotbatch")
+    assert spec is not None and spec.origin is not None
+    home = Path(spec.origin).parent
+    for path in [*home.glob("*.py"), home / "clouds" / "__init__.py", *(home / "clouds").glob("aws*.py")]:
+        yield f"spotbatch/{path.relative_to(home).as_posix()}", path
+    for library in _LIBRARIES:
+        for file in importlib.metadata.distribution(library).files or ():
+            if _needed(PurePosixPath(file.as_posix())):
+                yield file.as_posix(), Path(str(file.locate()))
+
+
+def _needed(file: PurePosixPath) -> bool:
+    if file.parts[:2] == ("botocore", "data"):
+        return file.name in _SHARED_DATA or (file.parts[2] in _SERVICES and not file.name.startswith("examples"))
+    return (file.suffix == ".py" and ".." not in file.parts) or file.name == "cacert.pem"
+
+
+def _left_out(name: str) -> bool:
+    return name.startswith(".") or name in _LEFT_OUT
+
+
+def _tar(files: dict[str, Path]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in sorted(files):
+            content = files[name].read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755 if os.access(files[name], os.X_OK) else 0o644
+            tar.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """Names that a module has once it is imported, as far as its text tells."""
+    names: set[str] = set()
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.ClassDef):
+            names.add(statement.name)
+        elif isinstance(statement, ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in statement.names}
+    return names
