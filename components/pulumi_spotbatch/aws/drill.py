@@ -87,7 +87,7 @@ def _checked(name: str, args: InterruptionDrillArgs) -> InterruptionDrillArgs:
             r"arn:[\w-]+:cloudwatch:[\w-]+:\d{12}:alarm:.+", "the ARN of a CloudWatch alarm, arn:aws:cloudwatch:REGION:ACCOUNT:alarm:NAME"
         ),
         "zones": some(),
-        "zones[]": like(r"[a-z]{2}(-[a-z]+)+-\d[a-z]|[a-z]{2}(-[a-z0-9]+)+-\d[a-z]", "an availability zone like us-east-1a"),
+        "zones[]": like(r"[a-z]{2}-[a-z0-9-]+-(\d[a-z]|wlz-\d)", "an availability zone like us-east-1a"),
         "log_group_arn": like(r"arn:[\w-]+:logs:[\w-]+:\d{12}:log-group:[^:]+(:\*)?", "the ARN of a log group"),
     }
     given = faults.read(InterruptionDrillArgs, args, rules)

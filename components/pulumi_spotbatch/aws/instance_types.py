@@ -56,9 +56,9 @@ def unheard_of(names: Iterable[str]) -> dict[str, str]:
     """Types that this release of pulumi-aws does not list, each with the nearest that it does (or nothing): new, or misspelt."""
     known = [member.value for member in aws.ec2.InstanceType]
     strangers = [name for name in names if name not in known]
-    return {name: next(iter(difflib.get_close_matches(name, known, 1)), "") for name in strangers}
+    return {name: next(iter(difflib.get_close_matches(name, known, 1, 0.8)), "") for name in strangers}
 
 
-def previous_xen(name: str) -> bool:
-    """Whether the type is of a generation that runs on Xen (`m4`, `c4`, `r4`, `t2` and older): newer zones may have none of it."""
+def runs_on_xen(name: str) -> bool:
+    """Whether the family is one of the older ones on Xen (`m4`, `c4`, `t2` and the like): newer zones may have none of it."""
     return re.match(r"(?:[cmr][1-4]|[dit]2|t1|i3|h1|x1e?)\.", name) is not None

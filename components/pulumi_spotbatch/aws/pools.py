@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict, TypeVar
 import pulumi
 
 from ..validation import Faults, like
-from .instance_types import SPELLING, InstanceType, architecture, previous_xen, sold_as_spot, spelled_right, unheard_of
+from .instance_types import SPELLING, InstanceType, architecture, runs_on_xen, sold_as_spot, spelled_right, unheard_of
 
 DEFAULT_TYPES: Sequence[InstanceType] = (
     {"name": "m5.xlarge", "weight": 1},
@@ -123,9 +123,9 @@ def warn(component: pulumi.Resource, types: Sequence[InstanceType], strategy: st
     for name, near in unheard_of(names).items():
         hint = f"; did you mean {near}?" if near else ""
         pulumi.log.warn(f"instance_types: {name} is unknown to this release of pulumi-aws{hint}", component)
-    old = [name for name in names if previous_xen(name)]
+    old = [name for name in names if runs_on_xen(name)]
     if len(names) < ADVISED_TYPES and not accept_few_pools:
-        missing = f"; {', '.join(old)}, of a previous generation (Xen), may be missing in newer zones besides" if old else ""
+        missing = f"; {', '.join(old)} (older, on Xen) may be missing in newer zones besides" if old else ""
         pulumi.log.warn(
             f"instance_types: {len(names)} types are few; with the {ADVISED_TYPES} that AWS advises some pool always has capacity to spare{missing}. "
             "Add types, or set risks.accept_few_pools.",
