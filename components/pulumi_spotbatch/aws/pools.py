@@ -57,8 +57,9 @@ def check_types(faults: Faults, types: Sequence[InstanceType], accept_few_pools:
             faults.add(path, name, "each type once; a second override of it for the same subnet is a duplicate pool")
     kinds = {name: architecture(name) for name in names if spelled_right(name)}
     if len(set(kinds.values())) > 1:
-        faults.add(
-            "instance_types", kinds, "types of one architecture, as one machine image serves them all; a family with g after its number is arm64"
+        examples = " beside ".join(f"{name} ({kind})" for kind, name in {kind: name for name, kind in kinds.items()}.items())
+        faults.say(
+            "instance_types", f"{examples} is not allowed; allowed: one architecture, as one machine image serves all; g after a number is arm64"
         )
     if len(set(names)) < FEWEST_TYPES and not (names and accept_few_pools):
         faults.add(
