@@ -1,7 +1,7 @@
 """Capacity that follows the backlog: how many units of it a backlog deserves, and who sets them.
 
 One alarm looks at the highest backlog of the last minutes and one step policy sets the capacity outright, so that growth is answered
-at once and shrinking only after it has lasted. Why not target tracking: docs/adr/0003-capacity-follows-the-backlog-in-steps.md
+at once and shrinking only after it has lasted. Why not target tracking: docs/adr/0001-capacity-follows-the-backlog-in-steps.md
 """
 
 import math
