@@ -30,10 +30,13 @@ SUBNETS = ["subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb", "subnet-0cccc
 
 STOP_ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:dead-letters"
 
+SCALING = {"queue_name": "tasks", "max": 10, "tasks_per_unit": 1}
+
 SAMPLES: dict[str, dict[str, Any]] = {
     "InterruptionDrill": {"pool_tag": "workers-work-test", "stop_alarm_arn": STOP_ALARM, "tags": {"team": "batch"}},
-    "SpotAutoScalingGroup": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": {"queue_name": "tasks", "max": 10}, "tags": {"team": "batch"}},
-    "SpotFleet": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": {"queue_name": "tasks", "max": 10}, "tags": {"team": "batch"}},
+    "Network": {"tags": {"team": "batch"}},
+    "SpotAutoScalingGroup": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": SCALING, "tags": {"team": "batch"}},
+    "SpotFleet": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": SCALING, "tags": {"team": "batch"}},
     "SpotLaunchTemplate": {
         "worker": "thumbnails:Thumbnails",
         "queue": QUEUE,
