@@ -36,10 +36,11 @@ class Scaling(TypedDict):
     """Name of the task queue (`SqsTaskQueue.queue_name`) whose backlog counts: its queued and running tasks."""
     max: int
     """Units at most, whatever the backlog."""
+    tasks_per_unit: int
+    """Queued and running tasks for which one unit of capacity is kept. A machine runs as many at once as it has worker processes (one for
+    each CPU, unless its template says otherwise): divide that by its weight, and ask for more to let tasks wait for fewer machines."""
     min: NotRequired[int]
     """Units at least, billed when the queue is empty. Default: 0, an empty queue costs no machine; the first task then waits for a boot."""
-    tasks_per_unit: NotRequired[int]
-    """Tasks that one unit of capacity takes care of: the worker processes of a machine, or more to let tasks wait. Default: 1."""
     scale_in_after_seconds: NotRequired[int]
     """How long the backlog must have been lower before capacity shrinks, a multiple of 60 up to an hour. Default: 300."""
 
@@ -79,7 +80,7 @@ def steps(scaling: Scaling) -> list[Step]:
     Exact where 20 steps reach from `min` to `max`. Beyond, steps grow by an equal ratio and a backlog gets the upper end of its step:
     at most 20 % more units than it needs where `max` is 100, 40 % where it is 1,000.
     """
-    low, high, share = scaling.get("min", 0), scaling["max"], scaling.get("tasks_per_unit", 1)
+    low, high, share = scaling.get("min", 0), scaling["max"], scaling["tasks_per_unit"]
     capacities = [low]
     while capacities[-1] < high:
         reached, left = capacities[-1], MOST_STEPS - len(capacities)

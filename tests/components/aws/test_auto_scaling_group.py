@@ -104,7 +104,7 @@ def test_subnets_that_become_known_later_are_checked_then():
         {},
         {"allocation_strategy": "capacity-optimized-prioritized", "risks": {"replace_on_rebalance": True}},
         {"allocation_strategy": "lowest-price", "risks": {"max_price": "0.05", "accept_more_interruptions": True}},
-        {"scaling": {"queue_name": "tasks", "max": 100}, "on_demand": {"base": 1, "percent_above_base": 100}},
+        {"scaling": {"queue_name": "tasks", "max": 100, "tasks_per_unit": 4}, "on_demand": {"base": 1, "percent_above_base": 100}},
     ],
 )
 def test_aws_takes_the_requests(args: dict[str, Any]):

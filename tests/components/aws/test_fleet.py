@@ -126,7 +126,7 @@ def test_subnets_that_become_known_later_are_checked_then():
         {"fleet_type": "request"},
         {"allocation_strategy": "capacityOptimizedPrioritized", "risks": {"replace_on_rebalance": True}},
         {"allocation_strategy": "lowestPrice", "risks": {"max_price": "0.05", "accept_more_interruptions": True}},
-        {"scaling": {"queue_name": "tasks", "max": 100}},
+        {"scaling": {"queue_name": "tasks", "max": 100, "tasks_per_unit": 4}},
     ],
 )
 def test_aws_takes_the_request(args: dict[str, Any]):

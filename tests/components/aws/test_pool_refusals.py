@@ -28,9 +28,9 @@ BY_ARCHITECTURE = {
 @st.composite
 def scalings(draw: st.DrawFn) -> Args:
     low = draw(st.integers(0, 50))
-    scaling: Args = {"queue_name": "tasks", "min": low, "max": draw(st.integers(max(1, low), 2000))}
+    scaling: Args = {"queue_name": "tasks", "min": low, "max": draw(st.integers(max(1, low), 2000)), "tasks_per_unit": draw(st.integers(1, 100))}
     if draw(st.booleans()):
-        scaling |= {"tasks_per_unit": draw(st.integers(1, 100)), "scale_in_after_seconds": 60 * draw(st.integers(1, 60))}
+        scaling |= {"scale_in_after_seconds": 60 * draw(st.integers(1, 60))}
     return scaling
 
 
@@ -168,14 +168,18 @@ FAULTS: list[tuple[Callable[[Args], None], str]] = [
         "risks.max_price: '0.0005' is not allowed; allowed: dollars per unit and hour",
     ),
     (put("template", {**TEMPLATE, "version": "$Latest"}), "template.version: '$Latest' is not allowed; allowed: a version number such as '3'"),
-    (put("scaling", {"max": 3}), "scaling.queue_name: missing"),
-    (put("scaling", {"queue_name": "q"}), "scaling.max: missing"),
-    (put("scaling", {"queue_name": "q", "max": 3, "min": 4}), "scaling.min: 4 is not allowed; allowed: at most scaling.max, which is 3"),
-    (put("scaling", {"queue_name": "q", "max": 0}), "scaling.max: 0 is not allowed; allowed: 1 or more"),
-    (put("scaling", {"queue_name": "q", "max": 3, "min": -1}), "scaling.min: -1 is not allowed; allowed: 0 or more"),
+    (put("scaling", {"max": 3, "tasks_per_unit": 1}), "scaling.queue_name: missing"),
+    (put("scaling", {"queue_name": "q", "tasks_per_unit": 1}), "scaling.max: missing"),
+    (put("scaling", {"queue_name": "q", "max": 1}), "scaling.tasks_per_unit: missing"),
+    (
+        put("scaling", {"queue_name": "q", "tasks_per_unit": 1, "max": 3, "min": 4}),
+        "scaling.min: 4 is not allowed; allowed: at most scaling.max, which is 3",
+    ),
+    (put("scaling", {"queue_name": "q", "tasks_per_unit": 1, "max": 0}), "scaling.max: 0 is not allowed; allowed: 1 or more"),
+    (put("scaling", {"queue_name": "q", "tasks_per_unit": 1, "max": 3, "min": -1}), "scaling.min: -1 is not allowed; allowed: 0 or more"),
     (put("scaling", {"queue_name": "q", "max": 3, "tasks_per_unit": 0}), "scaling.tasks_per_unit: 0 is not allowed; allowed: 1 or more"),
     (
-        put("scaling", {"queue_name": "q", "max": 3, "scale_in_after_seconds": 90}),
+        put("scaling", {"queue_name": "q", "tasks_per_unit": 1, "max": 3, "scale_in_after_seconds": 90}),
         "scaling.scale_in_after_seconds: 90 is not allowed; allowed: a multiple of 60",
     ),
     (put("tags", {"aws:x": "y"}), "tags['aws:x']: 'aws:x' is not allowed; allowed: a key that does not begin with aws:"),
@@ -231,13 +235,13 @@ def test_the_sound_arguments_that_faults_are_planted_in_are_taken():
 
 
 def test_only_a_maintained_fleet_replaces_or_scales():
-    both = {"fleet_type": "request", "risks": {"replace_on_rebalance": True}, "scaling": {"queue_name": "q", "max": 3}}
+    both = {"fleet_type": "request", "risks": {"replace_on_rebalance": True}, "scaling": {"queue_name": "q", "tasks_per_unit": 1, "max": 3}}
     assert [text.split(":")[0] for text in refused(SpotFleet, {**SOUND, **both})] == ["risks.replace_on_rebalance", "scaling"]
 
 
 @pytest.mark.parametrize("kind", [SpotFleet, SpotAutoScalingGroup])
 def test_the_capacity_to_begin_with_lies_within_the_scaling(kind: type):
-    scaling = {"queue_name": "q", "max": 3, "min": 1}
+    scaling = {"queue_name": "q", "tasks_per_unit": 1, "max": 3, "min": 1}
     assert refused(kind, {**SOUND, "scaling": scaling, "target_capacity": 4}) == (
         "target_capacity: 4 is not allowed; allowed: 1 to 3 as scaling says, or left out to begin with 1",
     )
@@ -253,7 +257,7 @@ def test_every_fault_is_said_at_once(kind: type):
         "target_capacity": 0,
         "allocation_strategy": "best",
         "risks": {"max_price": "free"},
-        "scaling": {"queue_name": "q", "max": 1, "min": 2},
+        "scaling": {"queue_name": "q", "tasks_per_unit": 1, "max": 1, "min": 2},
         "tgas": {},
     }
     named = [text.split(": ")[0] for text in refused(kind, args)]

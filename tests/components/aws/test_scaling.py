@@ -10,13 +10,13 @@ from pulumi_spotbatch.aws.scaling import Scaling, steps
 
 from tests.components.aws.api_requests import plain_request, request_faults
 from tests.components.recorder import Deployment, deploy
-from tests.components.samples import SUBNETS, TEMPLATE
+from tests.components.samples import SCALING, SUBNETS, TEMPLATE
 
 both = pytest.mark.parametrize("pool", [SpotFleet, SpotAutoScalingGroup])
 
 
 def declared(pool: Any, preview: bool = False, **scaling: Any) -> Deployment:
-    args = {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": {"queue_name": "tasks", "max": 10, **scaling}}
+    args = {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": {**SCALING, **scaling}}
     return deploy(lambda: pool("pool", args), preview=preview)
 
 
@@ -106,7 +106,7 @@ def test_the_steps_are_few_enough_for_aws_leave_no_gap_and_rise_from_minimum_to_
 
 @given(scalings(), st.integers(0, 300_000))
 def test_no_backlog_gets_less_than_it_needs_and_none_gets_much_more(scaling: Scaling, backlog: int):
-    low, high, share = scaling.get("min", 0), scaling["max"], scaling.get("tasks_per_unit", 1)
+    low, high, share = scaling.get("min", 0), scaling["max"], scaling["tasks_per_unit"]
     needed = min(max(math.ceil(backlog / share), low), high)
     given_ = [step.capacity for step in steps(scaling) if step.first <= backlog][-1]
     assert given_ >= needed
