@@ -65,7 +65,7 @@ class Request:
     parent: str
     provider: str
     inputs: dict[str, Any]
-    """Plain values; secrets opened, files as their paths, unknowns as `pulumi.output.Unknown`."""
+    """Plain values; secrets opened, files as their paths, archives as their contents, unknowns as `pulumi.output.Unknown`."""
     raw: Any
     """The whole RegisterResourceRequest: protect, ignoreChanges, aliases, dependencies."""
 
@@ -181,6 +181,8 @@ def _opened(value: Any) -> Any:
         return {key: _opened(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_opened(entry) for entry in value]
+    if isinstance(value, pulumi.AssetArchive):
+        return _opened(value.assets)
     return value.path if isinstance(value, pulumi.FileAsset | pulumi.FileArchive) else value
 
 

@@ -34,6 +34,7 @@ SCALING = {"queue_name": "tasks", "max": 10, "tasks_per_unit": 1}
 
 SAMPLES: dict[str, dict[str, Any]] = {
     "InterruptionDrill": {"pool_tag": "workers-work-test", "stop_alarm_arn": STOP_ALARM, "tags": {"team": "batch"}},
+    "InterruptionHandler": {"queue": QUEUE, "group_names": ["workers"], "drill_source": True, "tags": {"team": "batch"}},
     "Network": {"tags": {"team": "batch"}},
     "SpotAutoScalingGroup": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": SCALING, "tags": {"team": "batch"}},
     "SpotFleet": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": SCALING, "tags": {"team": "batch"}},

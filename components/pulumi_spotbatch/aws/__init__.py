@@ -3,6 +3,7 @@
 from .auto_scaling_group import SpotAutoScalingGroup
 from .drill import InterruptionDrill
 from .fleet import SpotFleet
+from .interruption_handler import InterruptionHandler
 from .launch_template import SpotLaunchTemplate
 from .network import Network
 from .queue_access import QueueAccess
@@ -11,6 +12,7 @@ from .template import Template
 
 __all__ = [
     "InterruptionDrill",
+    "InterruptionHandler",
     "Network",
     "QueueAccess",
     "SpotAutoScalingGroup",
