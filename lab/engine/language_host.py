@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from importlib.metadata import version
@@ -31,17 +30,12 @@ _MESSAGE_BYTES = 400 << 20
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
-    """Runs Python programs and plugins for the engine at `engine_address`; `stop` ends them all."""
+    """Runs Python programs and plugins for the engine at `engine_address`; all of them end with this process (see leash.py)."""
 
     def __init__(self, engine_address: str) -> None:
         self._engine_address = engine_address
         self._children: set[subprocess.Popen[bytes]] = set()
         self._leash, self._held_end = os.pipe()
-
-    def stop(self) -> None:
-        """Kill every program and plugin that still runs, with what each of them started."""
-        for child in list(self._children):
-            _kill_group(child)
 
     def Handshake(self, request: Any, context: Any) -> language_pb2.LanguageHandshakeResponse:
         return language_pb2.LanguageHandshakeResponse()
@@ -68,7 +62,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         yield from ()
 
     def Cancel(self, request: Any, context: Any) -> empty_pb2.Empty:
-        self.stop()
+        for child in list(self._children):
+            _kill_group(child)
         return empty_pb2.Empty()
 
     def Run(self, request: language_pb2.RunRequest, context: Any) -> language_pb2.RunResponse:
@@ -142,32 +137,24 @@ def _kill_group(child: subprocess.Popen[bytes]) -> None:
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def _wait_for_engine_to_end(engine: int) -> None:
-    """The engine holds the other end of standard input, so that its end is noticed at once; its process id is the second sign."""
-    while os.read(0, 4096):
-        pass
-    while os.getppid() == engine:
-        time.sleep(0.5)
+def _exit_at_once(*_: object) -> None:
+    os._exit(0)
 
 
 def main() -> None:
     engine_address = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "")
-    host = LanguageHost(engine_address)
-
-    def end(*_: object) -> None:
-        host.stop()
-        os._exit(0)
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, _exit_at_once)
+    signal.signal(signal.SIGTERM, _exit_at_once)
     options = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)]
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), options=options)
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(engine_address), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    _wait_for_engine_to_end(os.getppid())
-    end()
+    # The engine holds the other end of standard input for as long as it lives, however it ends.
+    while os.read(0, 4096):
+        pass
+    _exit_at_once()
 
 
 if __name__ == "__main__":

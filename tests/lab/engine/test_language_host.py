@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 from lab.places import CHECKOUT
@@ -80,3 +81,13 @@ def test_what_a_plugin_prints_and_its_exit_code_are_handed_on(tmp_path: Path):
         assert b"".join(answer.stdout for answer in answers) == b"out\n"
         assert b"".join(answer.stderr for answer in answers) == b"err\n"
         assert answers[-1].exitcode == 4
+
+
+def test_cancel_ends_what_runs(tmp_path: Path):
+    mark = uuid.uuid4().hex
+    with host(mark) as (_, stub):
+        call = run_plugin(stub, tmp_path, mark, SLEEPER)
+        assert until(lambda: len(processes_with(mark)) == 3, 20)
+        stub.Cancel(empty_pb2.Empty())
+        assert until(lambda: len(processes_with(mark)) == 1, 3), "the host alone"
+        assert list(call)[-1].exitcode == -signal.SIGKILL
