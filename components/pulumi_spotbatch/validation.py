@@ -30,6 +30,8 @@ class Rule:
 
     allowed: str
     holds: Callable[[Any], bool]
+    hidden: bool = False
+    """Whether the value is kept out of the message, as it may be a secret in the wrong place."""
 
 
 def one_of(*values: str) -> Rule:
@@ -49,9 +51,9 @@ def above(low: float) -> Rule:
     return Rule(f"more than {low:g}", lambda value: value > low)
 
 
-def like(pattern: str, allowed: str) -> Rule:
+def like(pattern: str, allowed: str, *, hidden: bool = False) -> Rule:
     """A string that the whole pattern matches; `allowed` tells the reader what that is."""
-    return Rule(allowed, lambda value: re.fullmatch(pattern, value) is not None)
+    return Rule(allowed, lambda value: re.fullmatch(pattern, value) is not None, hidden)
 
 
 def some(low: int = 1, high: int | None = None) -> Rule:
@@ -134,7 +136,10 @@ class _Reader:
         read = self._typed(hint, value, path, rule)
         held = self._rules.get(rule)
         if read is not _FAULTY and held is not None and not held.holds(read):
-            self._faults.add(path, value, held.allowed)
+            if held.hidden:
+                self._faults.say(path, f"a value that is not shown here is not allowed; allowed: {held.allowed}")
+            else:
+                self._faults.add(path, value, held.allowed)
             return _FAULTY
         return read
 

@@ -126,8 +126,9 @@ def run(command: Sequence[str], environment: Mapping[str, str], shipper: Shipper
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, frame: child.send_signal(received))
     assert child.stdout is not None
-    for line in child.stdout:
-        _tell(line.rstrip("\n"), shipper)
+    with child.stdout as lines:
+        for line in lines:
+            _tell(line.rstrip("\n"), shipper)
     status = child.wait()
     return status if status >= 0 else 128 - status
 

@@ -51,7 +51,7 @@ def build(folder: Path) -> CodeArchive:
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
-            file.write(gzip.compress(content, compresslevel=9, mtime=0))
+            file.write(gzip.compress(content, compresslevel=6, mtime=0))
         Path(file.name).replace(path)
     return CodeArchive(path, digest)
 

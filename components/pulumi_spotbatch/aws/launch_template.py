@@ -39,7 +39,8 @@ class Code(TypedDict):
     requirement: NotRequired[str]
     """What pip installs, such as `my-job==1.4`; it must bring `spotbatch[aws]`."""
     index_url: NotRequired[str]
-    """Package index for `requirement`, without a password in it. Default: pip's own."""
+    """Package index for `requirement`, without a password in it. Default: pip's own. A private index: leave this out, and keep the whole
+    address in a secret that `secrets` names PIP_INDEX_URL."""
     on_image: NotRequired[str]
     """Path of a Python on the machine image that has `spotbatch[aws]` and the job, such as `/opt/job/bin/python`. Needs `image.id`."""
 
@@ -260,14 +261,14 @@ _RULES = {
     "security_group_ids": some(),
     "code.image": like(r"[\w.-]+[\w./:@-]*", "a container image such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/job:1.4"),
     "code.requirement": like(r"[A-Za-z0-9][^\n]*", "what pip installs, such as my-job==1.4"),
-    "code.index_url": like(r"https?://[^\s@]+", "an address without name and password (a private index: a secret named PIP_INDEX_URL)"),
+    "code.index_url": like(r"https?://[^\s@]+", "an address without name and password (a private index: a secret named PIP_INDEX_URL)", hidden=True),
     "code.on_image": like(r"/[\w./+-]+", "the absolute path of a Python, such as /opt/job/bin/python"),
     "image.id": like(r"ami-[0-9a-f]+", "a machine image id, ami-..."),
     "image.architecture": one_of("x86_64", "arm64"),
     "image.root_device": like(r"/dev/\w+", "a device name such as /dev/xvda"),
     "image.root_gib": between(8, 16384),
     "processes": between(1, 512),
-    "secrets[]": like(_SECRET_ARN, "the ARN of a secret or parameter, arn:aws:secretsmanager:... or arn:aws:ssm:..."),
+    "secrets[]": like(_SECRET_ARN, "the ARN of a secret or parameter, arn:aws:secretsmanager:... or arn:aws:ssm:...", hidden=True),
 }
 
 
@@ -279,7 +280,7 @@ def _checked(name: str, args: SpotLaunchTemplateArgs) -> SpotLaunchTemplateArgs:
     if len(forms) > 1:
         faults.add("code", forms, "one of folder, image, requirement, on_image")
     if "index_url" in code and "requirement" not in code:
-        faults.add("code.index_url", code["index_url"], "left out, or given with code.requirement")
+        faults.say("code.index_url", "it stands without code.requirement; allowed: left out, or given with it")
     if "on_image" in code and "id" not in image:
         faults.say("image.id", "missing; allowed: the machine image that has code.on_image")
     if "release" in image and "id" in image:

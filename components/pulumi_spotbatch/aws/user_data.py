@@ -86,12 +86,14 @@ root="${SPOTBATCH_ROOT:-}"
 imds="${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}"
 
 # A machine that cannot start its worker would idle for money: it goes, and its pool replaces it.
-give_up() {
-  echo "spotbatch: start failed at line $2 with status $1; powering off in a minute" >&2
-  shutdown -h +1
-  exit "$1"
+leave_unless_started() {
+  local status=$?
+  if [[ $status != 0 ]]; then
+    echo "spotbatch: start failed with status $status at: $BASH_COMMAND; powering off in a minute" >&2
+    shutdown -h +1
+  fi
 }
-trap 'give_up "$?" "$LINENO"' ERR
+trap leave_unless_started EXIT
 
 # Repositories and buckets may be out of reach for some seconds after boot.
 patiently() {
@@ -169,6 +171,7 @@ echo "PYTHONPATH=$root/opt/spotbatch/runtime:$root/opt/spotbatch/job" >>"$root/e
             index = f"--index-url {shlex.quote(index_url)} " if index_url else ""
             return [
                 _PYTHON,
+                _private_index(start.secrets.get("PIP_INDEX_URL")),
                 f""""$python" -m venv "$root/opt/spotbatch/venv"
 python="$root/opt/spotbatch/venv/bin/python"
 patiently "$python" -m pip install --quiet --no-input {index}{shlex.quote(requirement)}
@@ -178,6 +181,19 @@ patiently "$python" -m pip install --quiet --no-input {index}{shlex.quote(requir
             return [_docker(image)]
         case OnImage(python):
             return [f"python={shlex.quote(python)}\n"]
+
+
+def _private_index(arn: str | None) -> str:
+    """pip needs its index before there is a runtime that could open secrets."""
+    if arn is None:
+        return ""
+    if arn.split(":")[2] == "ssm":
+        fetch = f"aws ssm get-parameter --with-decryption --name {shlex.quote(arn)} --query Parameter.Value --output text"
+    else:
+        fetch = f"aws secretsmanager get-secret-value --secret-id {shlex.quote(arn)} --query SecretString --output text"
+    return f"""PIP_INDEX_URL="$({fetch})"
+export PIP_INDEX_URL
+"""
 
 
 def _docker(image: str) -> str:

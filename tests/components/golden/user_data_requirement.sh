@@ -1,0 +1,94 @@
+#!/bin/bash
+# Brings runtime and job to this machine and starts the worker. Its output is in /var/log/cloud-init-output.log.
+set -euo pipefail
+root="${SPOTBATCH_ROOT:-}"
+imds="${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}"
+
+# A machine that cannot start its worker would idle for money: it goes, and its pool replaces it.
+leave_unless_started() {
+  local status=$?
+  if [[ $status != 0 ]]; then
+    echo "spotbatch: start failed with status $status at: $BASH_COMMAND; powering off in a minute" >&2
+    shutdown -h +1
+  fi
+}
+trap leave_unless_started EXIT
+
+# Repositories and buckets may be out of reach for some seconds after boot.
+patiently() {
+  local pause
+  for pause in 1 2 4 8 16; do
+    "$@" && return 0
+    echo "spotbatch: trying again in $pause s: $1" >&2
+    sleep "$pause"
+  done
+  "$@"
+}
+
+look_up() {
+  curl -sSf --max-time 5 --retry 5 --retry-connrefused "$@"
+}
+token="$(look_up -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "${imds%/}/latest/api/token")"
+region="$(look_up -H "X-aws-ec2-metadata-token: $token" "${imds%/}/latest/meta-data/placement/region")"
+machine="$(look_up -H "X-aws-ec2-metadata-token: $token" "${imds%/}/latest/meta-data/instance-id")"
+export AWS_DEFAULT_REGION="$region"
+
+id -u spotbatch >/dev/null 2>&1 || useradd --system --home-dir /var/lib/spotbatch --shell /sbin/nologin spotbatch
+mkdir -p "$root/etc/spotbatch" "$root/etc/sudoers.d" "$root/etc/systemd/system" "$root/opt/spotbatch" "$root/var/lib/spotbatch"
+chown spotbatch "$root/var/lib/spotbatch"
+# A drained machine that outlives its deadline powers itself off.
+echo 'spotbatch ALL=(root) NOPASSWD: /usr/sbin/shutdown' >"$root/etc/sudoers.d/spotbatch"
+chmod 0440 "$root/etc/sudoers.d/spotbatch"
+
+cat >"$root/etc/spotbatch/worker.env" <<'END'
+SPOTBATCH_QUEUE=https://sqs.us-east-1.amazonaws.com/123456789012/tasks
+SPOTBATCH_LOG_GROUP=m-logs-1a2b3c4
+SPOTBATCH_SECRETS='{"LICENCE": "arn:aws:ssm:us-east-1:123456789012:parameter/licence", "PIP_INDEX_URL": "arn:aws:secretsmanager:us-east-1:123456789012:secret:index-AbCdEf"}'
+END
+echo "AWS_DEFAULT_REGION=$region" >>"$root/etc/spotbatch/worker.env"
+echo "SPOTBATCH_LOG_STREAM=$machine" >>"$root/etc/spotbatch/worker.env"
+
+
+# The system's own python3 is 3.9 on Amazon Linux 2023, for as long as that release lives.
+newest_python() {
+  command -v python3.14 || command -v python3.13 || command -v python3.12 || command -v python3.11
+}
+install_python() {
+  newest_python >/dev/null || dnf install -y -q python3.13 || dnf install -y -q python3.12 || dnf install -y -q python3.11
+}
+patiently install_python
+python="$(newest_python)"
+
+PIP_INDEX_URL="$(aws secretsmanager get-secret-value --secret-id arn:aws:secretsmanager:us-east-1:123456789012:secret:index-AbCdEf --query SecretString --output text)"
+export PIP_INDEX_URL
+
+"$python" -m venv "$root/opt/spotbatch/venv"
+python="$root/opt/spotbatch/venv/bin/python"
+patiently "$python" -m pip install --quiet --no-input 'my-job[fast]==1.4'
+
+cat >"$root/etc/systemd/system/spotbatch-worker.service" <<END
+[Unit]
+Description=spotbatch worker
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=300
+StartLimitBurst=5
+StartLimitAction=poweroff
+
+[Service]
+Type=exec
+User=spotbatch
+EnvironmentFile=$root/etc/spotbatch/worker.env
+WorkingDirectory=$root/var/lib/spotbatch
+ExecStart=$python -m spotbatch.clouds.aws_service thumbnails:Thumbnails --processes $(nproc)
+Restart=on-failure
+RestartSec=5
+KillMode=mixed
+TimeoutStopSec=110
+OOMPolicy=continue
+
+[Install]
+WantedBy=multi-user.target
+END
+systemctl daemon-reload
+systemctl enable --now spotbatch-worker
