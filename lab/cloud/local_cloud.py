@@ -31,14 +31,24 @@ class LocalCloud:
 
     `folder` holds its data, logs and machines, and is emptied at the start. `port` 0 takes a free one. `auth` lets MiniStack enforce
     IAM: the keys in `environment` are the account's root, machines and functions have their roles'. `pools` sets how many machines
-    each (type, zone) gives; others hold 20 to 59. Raises RuntimeError, with the log's end, if it does not start.
+    each (type, zone) gives; others hold 20 to 59. `notice_seconds` is the two-minute notice that drills (FIS) give.
+    Raises RuntimeError, with the log's end, if it does not start.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, auth: bool = False, pools: dict[tuple[str, str], int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        auth: bool = False,
+        pools: dict[tuple[str, str], int] | None = None,
+        notice_seconds: float = 120.0,
+    ) -> None:
         self.folder = folder.absolute()
         self._port = port
         self._auth = auth
         self._pools = pools or {}
+        self._notice_seconds = notice_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._address: dict[str, Any] = {}
 
@@ -94,6 +104,7 @@ class LocalCloud:
             "owner": None if background else os.getpid(),
             "python": str(python()),
             "toolbox": str(make_toolbox(self.folder / "toolbox", python())),
+            "notice_seconds": self._notice_seconds,
             "pools": [[kind, zone, depth] for (kind, zone), depth in self._pools.items()],
         }
         # Functions inherit this environment: it must not lead them to the checkout's packages, nor to a real account.

@@ -29,18 +29,21 @@ async def serve(listener: socket.socket, settings: dict[str, Any]) -> None:
     from lab.cloud.market.market import Market, call
 
     folder = Path(settings["folder"])
-    machine_settings = MachineSettings(folder / "machines", Path(settings["toolbox"]), Path(settings["python"]), settings["endpoint"])
-    market = Market(machine_settings)
+    market = Market(
+        MachineSettings(
+            folder / "machines", Path(settings["toolbox"]), Path(settings["python"]), settings["endpoint"], notice_seconds=settings["notice_seconds"]
+        )
+    )
     for kind, zone, depth in settings["pools"]:
         market.pools.set_depth((kind, zone), depth)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/_lab/"):
-            status, reply = call(market, scope["path"].removeprefix("/_lab/"), json.loads(await _body(receive) or b"{}"))
-            content = json.dumps(reply).encode()
-            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": content})
+            await _send(send, *call(market, scope["path"].removeprefix("/_lab/"), json.loads(await _body(receive) or b"{}")))
+        elif scope["type"] == "http" and (claim := market.claim(_headers(scope))):
+            service, region = claim
+            body = await _body(receive)
+            await _send(send, *service.reply(region, scope["method"], scope["path"], scope["query_string"].decode(), _headers(scope), body))
         elif scope["type"] == "lifespan":
 
             async def tell(message: Any) -> None:
@@ -75,6 +78,19 @@ async def _watch_owner(owner: int | None, stop: asyncio.Event) -> None:
         await asyncio.sleep(OWNER_CHECK_SECONDS)
     if owner is not None:
         stop.set()
+
+
+def _headers(scope: Any) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def _send(send: Any, status: int, reply: Any) -> None:
+    content = json.dumps(reply).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    if status >= 400 and "__type" in (reply or {}):
+        headers.append((b"x-amzn-errortype", reply["__type"].encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 async def _body(receive: Any) -> bytes:

@@ -42,7 +42,6 @@ class Machine:
             "SPOTBATCH_ROOT": str(self.root),
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{port}",
             "AWS_ENDPOINT_URL": order["endpoint"],
-            "AWS_DEFAULT_REGION": order["region"],
             # Nothing but loopback can be reached by programs that honour proxies: port 9 discards.
             "http_proxy": "http://127.0.0.1:9",
             "https_proxy": "http://127.0.0.1:9",
@@ -51,6 +50,7 @@ class Machine:
         self._listener = listener
         self._started = time.monotonic()
         self._off = asyncio.Event()
+        self._shutdown: asyncio.TimerHandle | None = None
         self._booting: set[int] = set()
         self._systemd = Systemd(self.root, self._environment, self.log, self._off.set)
         local: dict[str, Local] = {"/_machine/systemctl": self._systemctl, "/_machine/poweroff": self._poweroff}
@@ -132,7 +132,13 @@ class Machine:
         return json.dumps({"code": answer.code, "text": answer.text}).encode()
 
     async def _poweroff(self, body: bytes) -> bytes:
-        self._off.set()
+        when = json.loads(body)["seconds"]
+        if self._shutdown is not None:
+            self._shutdown.cancel()
+            self._shutdown = None
+        if when is not None:
+            self.log(f"systemd: Power-off in {when:g} s")
+            self._shutdown = asyncio.get_running_loop().call_later(when, self._off.set)
         return b"{}"
 
     def _reap(self) -> None:

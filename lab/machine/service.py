@@ -20,13 +20,14 @@ _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 class Service:
     """Runs one unit's process. Its control group is everything below that process or with its INVOCATION_ID: systemd sets that variable too."""
 
-    def __init__(self, unit: UnitFile, environment: dict[str, str], log: Callable[[str], None]) -> None:
+    def __init__(self, unit: UnitFile, environment: dict[str, str], log: Callable[[str], None], power_off: Callable[[], None]) -> None:
         self.unit = unit
         self.state = "inactive"
         """systemd's ActiveState: inactive, activating, active, deactivating or failed."""
         self.main: subprocess.Popen[bytes] | None = None
         self._environment = environment
         self._log = log
+        self._power_off = power_off
         self._invocation = ""
         self._starts: list[float] = []
         self._supervisor: asyncio.Task[None] | None = None
@@ -128,6 +129,8 @@ class Service:
             if self.unit.start_limit_burst and len(recent) >= self.unit.start_limit_burst:
                 self._log(f"systemd: {self.unit.name}: Start request repeated too quickly.")
                 self.state = "failed"
+                if self.unit.start_limit_action != "none":
+                    self._power_off()
                 return
             try:
                 self._launch()

@@ -95,7 +95,7 @@ class Systemd:
                 unit = read_unit(path)
                 for directive in unit.ignored:
                     self._log(f"systemd: {name}: {directive} has no effect in the lab")
-                service = self._services[name] = Service(unit, self._environment, self._log)
+                service = self._services[name] = Service(unit, self._environment, self._log, self._power_off)
                 service.start()
             if service.unit.type == "oneshot":
                 status = await service.finished()

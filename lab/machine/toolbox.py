@@ -132,7 +132,7 @@ _STAND_INS = {
     "dnf": ("dnf", "yum"),
     "systemctl": ("systemctl",),
     "poweroff": ("poweroff", "shutdown", "halt"),
-    "ownership": ("chown", "chgrp", "useradd", "usermod", "groupadd", "install", "runuser"),
+    "ownership": ("chown", "chgrp", "useradd", "usermod", "groupadd", "install", "runuser", "sudo"),
     "python3": ("python3", "python"),
 }
 """File in stand_ins/ -> commands it stands for."""

@@ -63,6 +63,7 @@ class UnitFile:
     success_statuses: frozenset[int] = frozenset({0})
     start_limit_seconds: float = 10.0
     start_limit_burst: int = 5
+    start_limit_action: str = "none"
     stop_seconds: float = 90.0
     kill_mode: str = "control-group"
     kill_signal: str = "SIGTERM"
@@ -101,8 +102,8 @@ def read_unit(path: Path) -> UnitFile:
     def get(section: str, key: str, default: str) -> str:
         return single.pop((section, key), default)
 
-    def one_of(key: str, default: str, allowed: tuple[str, ...]) -> str:
-        value = get("Service", key, default)
+    def one_of(key: str, default: str, allowed: tuple[str, ...], section: str = "Service") -> str:
+        value = get(section, key, default)
         if value not in allowed:
             faults.append(f"{path.name}: {key}={value} is none of {', '.join(allowed)}")
         return value
@@ -142,6 +143,7 @@ def read_unit(path: Path) -> UnitFile:
         success_statuses=frozenset({0, *statuses}),
         start_limit_seconds=span("Unit", "StartLimitIntervalSec", "10"),
         start_limit_burst=int(burst) if burst.isdigit() else 0,
+        start_limit_action=one_of("StartLimitAction", "none", ("none", "poweroff", "poweroff-force", "poweroff-immediate"), "Unit"),
         stop_seconds=span("Service", "TimeoutStopSec", "90"),
         kill_mode=one_of("KillMode", "control-group", ("control-group", "mixed", "process")),
         kill_signal=one_of("KillSignal", "SIGTERM", ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2")),

@@ -214,6 +214,19 @@ def stamp(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
+def keep_market_options() -> None:
+    """Let launch templates remember that they ask for Spot, which MiniStack drops: Auto Scaling refuses some of those."""
+    parse = ec2._parse_lt_data
+
+    def parse_lt_data(parameters: Parameters, prefix: str = "LaunchTemplateData") -> dict[str, Any]:
+        data = parse(parameters, prefix)
+        if kind := ec2._p(parameters, f"{prefix}.InstanceMarketOptions.MarketType"):
+            data["InstanceMarketOptions"] = {"MarketType": kind}
+        return data
+
+    ec2._parse_lt_data = parse_lt_data
+
+
 def show_spot_instances() -> None:
     """Let DescribeInstances tell Spot instances, and honour the filters that MiniStack passes over in silence."""
     write, matches = ec2._instance_xml, ec2._matches_filters

@@ -30,6 +30,8 @@ class MachineSettings:
     """The local cloud, for the machines' clients."""
     shutdown_seconds: float = 120.0
     """How long a machine may take to shut down before EC2 cuts its power."""
+    notice_seconds: float = 120.0
+    """What a drill (FIS) gives as notice."""
 
 
 class Instances:
@@ -97,7 +99,6 @@ class Instances:
             {
                 "boot": str(uuid.uuid4()),
                 "endpoint": self._settings.endpoint,
-                "region": region,
                 "toolbox": str(self._settings.toolbox),
                 "metadata": values,
                 # Accounts of today ask for tokens unless a template says otherwise.

@@ -43,6 +43,8 @@ class Interruptions:
         self._journal = journal
         self.on_rebalance: list[Callable[[Instance], None]] = []
         """Called with an instance that got a rebalance recommendation, for owners that replace early."""
+        self.on_notice: list[Callable[[Instance], None]] = []
+        """Called with an instance that got its interruption notice."""
 
     def interrupt(self, instance: Instance, how: Interruption) -> float:
         """Begin; the deadline, seconds since 1970. An instance that is going already keeps its deadline."""
@@ -59,6 +61,8 @@ class Interruptions:
                 instance.process.change_metadata(interruption_values(how.action, deadline))
             if how.event:
                 self._warn("EC2 Spot Instance Interruption Warning", instance, {"instance-id": instance.id, "instance-action": how.action})
+            for listener in self.on_notice:
+                listener(instance)
             asyncio.get_running_loop().call_later(deadline - now, self._instances.kill, instance, how.reason)
         return deadline
 

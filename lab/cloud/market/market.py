@@ -5,12 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.cloud.market import emulator
+from lab.cloud.market.auto_scaling_groups import AutoScalingGroups
+from lab.cloud.market.experiments import Experiments
 from lab.cloud.market.instance import Instance
 from lab.cloud.market.instances import Instances, MachineSettings
 from lab.cloud.market.interruptions import ACTIONS, Interruption, Interruptions
 from lab.cloud.market.journal import Journal
+from lab.cloud.market.json_service import JsonService
 from lab.cloud.market.pools import Pools
 from lab.cloud.market.query import Refusal
+from lab.cloud.market.scalable_targets import ScalableTargets
 from lab.cloud.market.spot_fleets import SpotFleets
 from lab.cloud.market.spot_requests import describe_spot_requests
 
@@ -28,12 +32,18 @@ class Market:
         self.interruptions = Interruptions(self.instances, self.pools, self.journal)
         fleets = SpotFleets(self.instances, self.pools)
         fleets.serve()
-        self.interruptions.on_rebalance.append(fleets.rebalance)
+        groups = AutoScalingGroups(self.instances, self.pools)
+        groups.serve()
+        self.interruptions.on_rebalance += [fleets.rebalance, groups.at_risk]
+        self.interruptions.on_notice.append(groups.at_risk)
+        targets = ScalableTargets(fleets.capacity_of, fleets.set_capacity)
+        self.services = [targets.service, Experiments(self.instances, self.interruptions, notice_seconds=settings.notice_seconds).service]
         terminate = emulator.original("ec2", "TerminateInstances")
         emulator.serve("ec2", "DescribeSpotInstanceRequests", lambda request: describe_spot_requests(self.instances, request))
         emulator.serve("ec2", "DescribeSpotPriceHistory", self._price_history)
         emulator.serve("ec2", "TerminateInstances", lambda request: self._terminate(request, terminate))
         emulator.show_spot_instances()
+        emulator.keep_market_options()
         self.routes: dict[str, Callable[[dict[str, Any]], Any]] = {
             "machines": lambda _: [_view(one) for one in self.instances.all()],
             "pools": lambda _: [{"type": kind, "zone": zone, "depth": self.pools.depth((kind, zone))} for kind, zone in self.pools.known()],
@@ -44,6 +54,13 @@ class Market:
             "kill": self._kill,
             "publish": self._publish,
         }
+
+    def claim(self, headers: dict[str, str]) -> tuple[JsonService, str] | None:
+        """The service of ours that a request is signed for, and its region; None: it is MiniStack's."""
+        for service in self.services:
+            if (region := service.claims(headers)) is not None:
+                return service, region
+        return None
 
     def _set_depth(self, call: dict[str, Any]) -> None:
         self.pools.set_depth((call["type"], call["zone"]), int(call["depth"]))

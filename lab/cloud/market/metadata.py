@@ -78,3 +78,8 @@ def interruption_values(action: str, deadline: float) -> dict[str, str | None]:
 def rebalance_values(at: float) -> dict[str, str | None]:
     """What appears with a rebalance recommendation."""
     return {"meta-data/events/recommendations/rebalance": json.dumps({"noticeTime": stamp(at)})}
+
+
+def lifecycle_values(state: str) -> dict[str, str | None]:
+    """What a machine of an Auto Scaling group reads about itself: InService, Terminated, Detached."""
+    return {"meta-data/autoscaling/target-lifecycle-state": state}

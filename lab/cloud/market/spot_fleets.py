@@ -85,6 +85,14 @@ class SpotFleets:
         }.items():
             emulator.serve("ec2", action, answer)
 
+    def capacity_of(self, fleet_id: str) -> int:
+        """The target capacity. Raises Refusal if there is no such fleet."""
+        return self._find(fleet_id).config["TargetCapacity"]
+
+    def set_capacity(self, fleet_id: str, capacity: int) -> None:
+        """What a scaling policy wants."""
+        self._modify({"SpotFleetRequestId": fleet_id, "TargetCapacity": capacity})
+
     def rebalance(self, instance: Instance) -> None:
         """Launch a replacement ahead, if the fleet's maintenance strategy says so."""
         fleet = self._fleets.get(instance.owner)

@@ -1,12 +1,13 @@
 """Commands about users and owners on a lab machine, where everything belongs to whoever runs the lab.
 
-`useradd`, `usermod`, `groupadd`, `chown` and `chgrp` succeed and change nothing; `install` and `runuser` do the rest of their work.
+`useradd`, `usermod`, `groupadd`, `chown` and `chgrp` succeed and change nothing; `install`, `runuser` and `sudo` do the rest of their work.
 Does not prove: that a service may read and write what it must as the user it runs as.
 """
 
 import os
 import shutil
 import sys
+from pathlib import Path
 
 
 def plain(name: str) -> str:
@@ -31,10 +32,11 @@ def without(arguments: list[str], *options: str) -> list[str]:
 def main(command: str, arguments: list[str]) -> int:
     if command == "install":
         os.execv(plain("install"), ["install", *without(arguments, "-o", "-g", "--owner", "--group")])
-    if command == "runuser":
-        words = without(arguments, "-u", "--user")
+    if command in ("runuser", "sudo"):
+        words = [word for word in without(arguments, "-u", "--user") if word not in ("-n", "-E", "-H")]
         words = words[1:] if words[:1] == ["--"] else words
-        os.execvp(words[0], words)
+        # /usr/sbin/shutdown must be the machine's, not the host's.
+        os.execvp(Path(words[0]).name if words[0].startswith(("/usr/", "/bin/", "/sbin/")) else words[0], words)
     return 0
 
 
