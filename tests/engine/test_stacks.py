@@ -1,0 +1,53 @@
+"""Every stack file of the project, on the real engine."""
+
+import difflib
+
+import pytest
+
+from lab.cloud import LocalCloud
+from lab.engine import Engine
+from lab.engine.plan import plan_text
+from tests.engine.conftest import STACKS
+from tests.engine.golden import GOLDEN
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_previews_without_credentials_and_without_a_warning(engine: Engine, name: str):
+    preview = engine.stack(name).preview()
+    assert preview.ok, preview.text
+    assert preview.warnings == []
+    assert "warning" not in preview.text.lower()
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_would_make_what_its_golden_plan_says(engine: Engine, name: str):
+    golden = (GOLDEN / f"{name}.json").read_text()
+    plan = plan_text(engine.stack(name).plan())
+    changed = "".join(difflib.unified_diff(golden.splitlines(True), plan.splitlines(True), "golden", "now", n=2))
+    assert not changed, f"{changed}\nIf this is meant: python -m tests.engine.golden {name}"
+
+
+def test_there_is_a_golden_plan_for_each_stack_and_no_other():
+    assert sorted(path.stem for path in GOLDEN.glob("*.json")) == STACKS
+
+
+def test_stack_local_comes_up_stays_as_it_is_and_goes_with_every_machine(cloud: LocalCloud, engine: Engine):
+    stack = engine.stack("local")
+    up = stack.up()
+    assert up.ok, up.text
+    assert "warning" not in up.text.lower()
+    assert cloud.market.living(), "no machine came up"
+    again = stack.up("--expect-no-changes")
+    assert again.ok, again.text
+    previewed = stack.preview("--expect-no-changes", "--diff")
+    assert previewed.ok, previewed.text
+    refreshed = stack.refresh("--expect-no-changes")
+    assert refreshed.ok, refreshed.text
+    destroyed = stack.destroy()
+    assert destroyed.ok, destroyed.text
+    assert cloud.market.living() == []
+    assert cloud.client("sqs").list_queues().get("QueueUrls", []) == []
+    assert cloud.client("dynamodb").list_tables()["TableNames"] == []
+    assert cloud.client("s3").list_buckets()["Buckets"] == []
+    assert cloud.client("lambda").list_functions()["Functions"] == []
+    assert cloud.client("events").list_rules()["Rules"] == []
