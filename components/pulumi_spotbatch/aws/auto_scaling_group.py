@@ -97,7 +97,7 @@ class SpotAutoScalingGroup(pulumi.ComponentResource):
     """Name of the hook that a drained worker completes."""
 
     def __init__(self, name: str, args: SpotAutoScalingGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = _checked(name, args)
+        given = checked(name, args)
         super().__init__("spotbatch:index:SpotAutoScalingGroup", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         types = given.get("instance_types", DEFAULT_TYPES)
@@ -154,7 +154,8 @@ class SpotAutoScalingGroup(pulumi.ComponentResource):
         self.register_outputs({"groupName": self.group_name, "groupArn": self.group_arn, "hookName": self.hook_name})
 
 
-def _checked(name: str, args: SpotAutoScalingGroupArgs) -> SpotAutoScalingGroupArgs:
+def checked(name: str, args: SpotAutoScalingGroupArgs) -> SpotAutoScalingGroupArgs:
+    """The arguments, whole and sound; InvalidArgs otherwise. For programs that want to know before they declare anything."""
     faults = Faults("SpotAutoScalingGroup", name)
     given = faults.read(SpotAutoScalingGroupArgs, args, RULES)
     risks = given.get("risks", {})

@@ -53,7 +53,7 @@ class InterruptionDrill(pulumi.ComponentResource):
     """ARN of the role that the experiment acts by."""
 
     def __init__(self, name: str, args: InterruptionDrillArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = _checked(name, args)
+        given = checked(name, args)
         super().__init__("spotbatch:index:InterruptionDrill", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = own_tags(given.get("tags"))
@@ -79,7 +79,8 @@ class InterruptionDrill(pulumi.ComponentResource):
         self.register_outputs({"experimentTemplateId": self.experiment_template_id, "roleArn": self.role_arn})
 
 
-def _checked(name: str, args: InterruptionDrillArgs) -> InterruptionDrillArgs:
+def checked(name: str, args: InterruptionDrillArgs) -> InterruptionDrillArgs:
+    """The arguments, whole and sound; InvalidArgs otherwise. For programs that want to know before they declare anything."""
     faults = Faults("InterruptionDrill", name)
     rules = {
         "pool_tag": like(r".{1,256}", "the value of the machines' spotbatch:pool tag"),

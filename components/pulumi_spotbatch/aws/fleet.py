@@ -77,7 +77,7 @@ class SpotFleet(pulumi.ComponentResource):
     """ARN of the role with which EC2 launches and tags the fleet's machines."""
 
     def __init__(self, name: str, args: SpotFleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = _checked(name, args)
+        given = checked(name, args)
         super().__init__("spotbatch:index:SpotFleet", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         types = given.get("instance_types", DEFAULT_TYPES)
@@ -132,7 +132,8 @@ class SpotFleet(pulumi.ComponentResource):
         self.register_outputs({"fleetId": self.fleet_id, "roleArn": self.role_arn})
 
 
-def _checked(name: str, args: SpotFleetArgs) -> SpotFleetArgs:
+def checked(name: str, args: SpotFleetArgs) -> SpotFleetArgs:
+    """The arguments, whole and sound; InvalidArgs otherwise. For programs that want to know before they declare anything."""
     faults = Faults("SpotFleet", name)
     given = faults.read(SpotFleetArgs, args, RULES)
     risks = given.get("risks", {})

@@ -91,7 +91,7 @@ class InterruptionHandler(pulumi.ComponentResource):
     """ARN of each alarm, by what must not happen. `dead-letters` is a good stop for drills."""
 
     def __init__(self, name: str, args: InterruptionHandlerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = _checked(name, args)
+        given = checked(name, args)
         super().__init__("spotbatch:index:InterruptionHandler", name, {}, opts)
         self._name, self._child = name, pulumi.ResourceOptions(parent=self)
         self._tags, self._log_days = own_tags(given.get("tags")), given.get("log_retention_days", 30)
@@ -272,7 +272,8 @@ class InterruptionHandler(pulumi.ComponentResource):
         return function, permissions
 
 
-def _checked(name: str, args: InterruptionHandlerArgs) -> InterruptionHandlerArgs:
+def checked(name: str, args: InterruptionHandlerArgs) -> InterruptionHandlerArgs:
+    """The arguments, whole and sound; InvalidArgs otherwise. For programs that want to know before they declare anything."""
     faults = Faults("InterruptionHandler", name)
     rules = {
         "log_retention_days": Rule("one of " + ", ".join(map(str, RETENTION_DAYS)), lambda days: days in RETENTION_DAYS),

@@ -113,7 +113,7 @@ class SpotLaunchTemplate(pulumi.ComponentResource):
     """Log group with one stream for each machine, named by its id."""
 
     def __init__(self, name: str, args: SpotLaunchTemplateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = _checked(name, args)
+        given = checked(name, args)
         super().__init__("spotbatch:index:SpotLaunchTemplate", name, {}, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = own_tags(given.get("tags"))
@@ -272,7 +272,8 @@ _RULES = {
 }
 
 
-def _checked(name: str, args: SpotLaunchTemplateArgs) -> SpotLaunchTemplateArgs:
+def checked(name: str, args: SpotLaunchTemplateArgs) -> SpotLaunchTemplateArgs:
+    """The arguments, whole and sound; InvalidArgs otherwise. For programs that want to know before they declare anything."""
     faults = Faults("SpotLaunchTemplate", name)
     given = faults.read(SpotLaunchTemplateArgs, args, _RULES)
     code, image = given.get("code", {}), given.get("image", {})

@@ -53,7 +53,7 @@ class Network(pulumi.ComponentResource):
     """Their zones, in the same order."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = _checked(name, args)
+        given = checked(name, args)
         super().__init__("spotbatch:index:Network", name, {}, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._name, self._tags = name, own_tags(given.get("tags"))
@@ -182,7 +182,8 @@ _RULES = {
 }
 
 
-def _checked(name: str, args: NetworkArgs) -> NetworkArgs:
+def checked(name: str, args: NetworkArgs) -> NetworkArgs:
+    """The arguments, whole and sound; InvalidArgs otherwise. For programs that want to know before they declare anything."""
     faults = Faults("Network", name)
     given = faults.read(NetworkArgs, args, _RULES)
     services = given.get("interface_services")
