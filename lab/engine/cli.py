@@ -13,8 +13,8 @@ from pathlib import Path
 from lab.engine.go_tool import GoTool, Progress, ToolError
 from lab.places import cache_folder
 
-OLDEST = (3, 250, 0)
-"""The oldest command line that the project is known to run with (`stackConfigDir`, project-scoped local stacks)."""
+OLDEST = (3, 259, 0)
+"""The oldest command line that the project is known to run with: the one that `lab/tools/pulumi` builds."""
 DOWNLOAD_SECONDS = 120
 """How long the SDK's own installer may take in all; a host that does not answer is given up after 5 s."""
 

@@ -57,7 +57,7 @@ def run(request: dict[str, Any]) -> int:
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1 if error.code else 0
     except BaseException as error:
-        pulumi.log.error("Program failed with an unhandled exception:\n" + _traceback(error, path))
+        pulumi.log.error("Program failed with an unhandled exception:\n" + _traceback(error))
     return TOLD
 
 
@@ -65,13 +65,13 @@ def _run_path(path: str) -> None:
     runpy.run_path(path, run_name="__main__")
 
 
-def _traceback(error: BaseException, path: str) -> str:
-    """Without the frames of this file and of runpy above the user's own first line."""
+def _traceback(error: BaseException) -> str:
+    """Without the frames above the user's own first line: this file, runpy, the event loop, the SDK."""
+    above = (__file__, "<frozen runpy>", str(Path(asyncio.__file__).parent), str(Path(pulumi.__file__).parent))
     frames = error.__traceback__
-    while frames and frames.tb_next and not frames.tb_frame.f_code.co_filename.startswith(path):
+    while frames and frames.tb_frame.f_code.co_filename.startswith(above):
         frames = frames.tb_next
-    own = frames if frames and frames.tb_frame.f_code.co_filename.startswith(path) else error.__traceback__
-    return "".join(traceback.format_exception(type(error), error, own))
+    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
 
 
 if __name__ == "__main__":

@@ -92,10 +92,10 @@ def test_any_other_error_is_told_with_the_lines_of_the_program_alone(small):
 
 
 def test_an_error_in_an_apply_fails_the_preview(small):
-    program = 'Thing("first", zone="a").urn.apply(lambda urn: 1 / 0)\n'
-    preview = small(program).preview()
+    preview = small('Thing("first", zone="a").urn.apply(lambda urn: 1 / 0)\n').preview()
     assert not preview.ok
     assert "ZeroDivisionError" in preview.text
+    assert "run_until_complete" not in preview.text
 
 
 def test_a_program_that_exits_fails_with_its_code(small):
