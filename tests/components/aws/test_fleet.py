@@ -43,6 +43,14 @@ def test_left_to_its_defaults_it_asks_for_ten_machines_of_four_types_from_the_de
     assert not {"spotPrice", "spotMaintenanceStrategies", "instancePoolsToUseCount", "onDemandTargetCapacity"} & set(inputs)
 
 
+def test_a_capacity_may_be_asked_for_just_once():
+    assert fleet(fleet_type="request")["fleetType"] == "request"
+
+
+def test_the_fleet_carries_its_pools_tag_and_the_owners():
+    assert fleet(tags={"team": "batch"})["tags"] == {"team": "batch", "spotbatch:stack": "work/test", "spotbatch:pool": "workers-work-test"}
+
+
 def test_a_destroy_ends_the_machines_too():
     assert fleet()["terminateInstancesOnDelete"] == "true"
 

@@ -59,6 +59,14 @@ def test_the_name_tells_the_architecture_that_ec2_states():
     assert wrong == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("g5.xlarge", "x86_64"), ("g5g.xlarge", "arm64"), ("p6-b200.48xlarge", "x86_64"), ("p6e-gb200.36xlarge", "arm64"), ("m7i-flex.large", "x86_64")],
+)
+def test_a_g_counts_only_where_it_stands_for_the_processor(name: str, expected: str):
+    assert architecture(name) == expected
+
+
 def test_an_architecture_is_not_guessed_from_a_misspelt_name():
     with pytest.raises(ValueError, match=r"'m5xlarge' is not an instance type like m5\.xlarge"):
         architecture("m5xlarge")

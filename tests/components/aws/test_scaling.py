@@ -43,6 +43,13 @@ def test_an_empty_queue_has_no_machine_and_every_task_beyond_gets_one_up_to_the_
 
 
 @both
+def test_a_step_names_the_capacity_whatever_it_was_before(pool: Any):
+    inputs = declared(pool).only("Policy").inputs
+    policy = inputs.get("stepScalingPolicyConfiguration") or inputs
+    assert (inputs["policyType"], policy["adjustmentType"], policy["metricAggregationType"]) == ("StepScaling", "ExactCapacity", "Maximum")
+
+
+@both
 def test_it_grows_from_zero_without_a_machine_that_could_report(pool: Any):
     alarm = declared(pool).only("MetricAlarm").inputs
     assert (alarm["namespace"], alarm["metricName"], alarm["dimensions"]) == ("spotbatch", "Backlog", {"Queue": "tasks"})
