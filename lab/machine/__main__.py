@@ -12,8 +12,10 @@ from lab.machine.machine import Machine
 
 
 async def main() -> None:
-    order = json.loads(sys.stdin.buffer.readline())
-    await Machine(order, socket.socket(fileno=int(sys.argv[1]))).run()
+    orders = asyncio.StreamReader(limit=1 << 20)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    first = json.loads(await orders.readline())
+    await Machine(first, orders, socket.socket(fileno=int(sys.argv[1]))).run()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ class Machine:
     Does not prove: kernels, users, disks that fill, memory limits, clocks that disagree, networks that part.
     """
 
-    def __init__(self, order: dict[str, Any], listener: socket.socket) -> None:
+    def __init__(self, order: dict[str, Any], orders: asyncio.StreamReader, listener: socket.socket) -> None:
         self.root = Path(order["root"])
         self._user_data = order["user_data"]
         self._boot_id = order["boot"]
@@ -47,6 +46,7 @@ class Machine:
             "https_proxy": "http://127.0.0.1:9",
             "no_proxy": "127.0.0.1,localhost",
         }
+        self._orders = orders
         self._listener = listener
         self._started = time.monotonic()
         self._off = asyncio.Event()
@@ -116,9 +116,7 @@ class Machine:
 
     async def _obey(self) -> None:
         """Act on the cloud's lines: `{"metadata": {...}}` changes texts, `{"power": "off"}` shuts down. End of file: the cloud has died."""
-        reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        while line := await reader.readline():
+        while line := await self._orders.readline():
             command = json.loads(line)
             self._metadata.change(command.get("metadata", {}))
             if command.get("power") == "off":
