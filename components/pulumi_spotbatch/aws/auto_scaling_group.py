@@ -11,7 +11,7 @@ from spotbatch.notice import WARNING_SECONDS
 from ..validation import Faults, between, one_of, some
 from .iam import allow, document
 from .instance_types import InstanceType
-from .pools import DEFAULT_TYPES, PINNED, Risks, check_price, check_subnets, check_types, checked_subnets, warn
+from .pools import DEFAULT_TYPES, PINNED, Risks, check_image, check_price, check_subnets, check_types, checked_subnets, warn
 from .scaling import Scaling, check_scaling, scale_group, scaling_rules
 from .tagging import POOL, check_tags, own_tags
 from .template import Template
@@ -62,6 +62,7 @@ class SpotAutoScalingGroupArgs(TypedDict):
 
 RULES = {
     "template.version": PINNED,
+    "template.architecture": one_of("x86_64", "arm64"),
     "instance_types": some(1, MOST_TYPES),
     "target_capacity": between(1),
     "allocation_strategy": one_of(*STRATEGIES),
@@ -169,6 +170,8 @@ def checked(name: str, args: SpotAutoScalingGroupArgs) -> SpotAutoScalingGroupAr
                 faults.add(f"instance_types[{index}].weight", weight, "a whole number from 1 to 999 in an Auto Scaling group")
     if isinstance(subnet_ids, Sequence):
         check_subnets(faults, subnet_ids, few)
+    if "template" in given:
+        check_image(faults, types or DEFAULT_TYPES, given["template"])
     if scaling is not None:
         check_scaling(faults, scaling, given.get("target_capacity"))
     most = scaling.get("max") if scaling is not None else given.get("target_capacity", 10)

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 from ..validation import Faults, between, one_of
 from .iam import trust
 from .instance_types import InstanceType
-from .pools import DEFAULT_TYPES, PINNED, Risks, check_price, check_subnets, check_types, checked_subnets, each_pool, warn
+from .pools import DEFAULT_TYPES, PINNED, Risks, check_image, check_price, check_subnets, check_types, checked_subnets, each_pool, warn
 from .scaling import Scaling, check_scaling, scale_fleet, scaling_rules
 from .tagging import POOL, check_tags, own_tags
 from .template import Template
@@ -45,6 +45,7 @@ class SpotFleetArgs(TypedDict):
 
 RULES = {
     "template.version": PINNED,
+    "template.architecture": one_of("x86_64", "arm64"),
     "target_capacity": between(1),
     "allocation_strategy": one_of(*STRATEGIES),
     "fleet_type": one_of("maintain", "request"),
@@ -146,6 +147,8 @@ def checked(name: str, args: SpotFleetArgs) -> SpotFleetArgs:
                 faults.add(f"instance_types[{index}].weight", entry.get("weight"), "more than 0")
     if isinstance(subnet_ids, Sequence):
         check_subnets(faults, subnet_ids, few)
+    if "template" in given:
+        check_image(faults, types or DEFAULT_TYPES, given["template"])
     if scaling is not None:
         check_scaling(faults, scaling, given.get("target_capacity"))
     if given.get("fleet_type", "maintain") != "maintain":

@@ -119,6 +119,7 @@ class SpotLaunchTemplate(pulumi.ComponentResource):
         self._tags = own_tags(given.get("tags"))
         self._pool = pool_of(name)
         code, image = given.get("code", {}), given.get("image", {})
+        self._architecture = image.get("architecture", "x86_64")
 
         log_group = aws.cloudwatch.LogGroup(f"{name}-logs", retention_in_days=_LOG_DAYS, tags=self._tags, opts=self._child)
         role = aws.iam.Role(f"{name}-role", assume_role_policy=trust("ec2.amazonaws.com"), tags=self._tags, opts=self._child)
@@ -178,7 +179,13 @@ class SpotLaunchTemplate(pulumi.ComponentResource):
     @property
     def launch(self) -> Template:
         """The template in the form in which fleets and groups take it: `{"template": machine.launch, ...}`."""
-        return {"id": self.template_id, "version": self.version, "role_name": self.role_name, "pool_tag": self._pool}
+        return {
+            "id": self.template_id,
+            "version": self.version,
+            "role_name": self.role_name,
+            "pool_tag": self._pool,
+            "architecture": self._architecture,
+        }
 
     def _machine_tags(self, name: str, queue: QueueAccess) -> dict[str, pulumi.Input[str]]:
         return {"Name": name, **self._tags, POOL: self._pool, QUEUE: queue["url"]}

@@ -7,6 +7,7 @@ import pulumi
 
 from ..validation import Faults, like
 from .instance_types import SPELLING, InstanceType, architecture, runs_on_xen, sold_as_spot, spelled_right, unheard_of
+from .template import Template
 
 DEFAULT_TYPES: Sequence[InstanceType] = (
     {"name": "m5.xlarge", "weight": 1},
@@ -65,6 +66,14 @@ def check_types(faults: Faults, types: Sequence[InstanceType], accept_few_pools:
         faults.add(
             "instance_types", names, f"{FEWEST_TYPES} or more types; or fewer with risks.accept_few_pools, to stand still when they are sold out"
         )
+
+
+def check_image(faults: Faults, types: Sequence[InstanceType], template: Template) -> None:
+    """Refuse types that cannot boot the template's machine image: AWS would take the request and launch nothing."""
+    wanted = template.get("architecture")
+    strangers = [entry["name"] for entry in types if spelled_right(entry["name"]) and wanted not in (None, architecture(entry["name"]))]
+    if strangers:
+        faults.add("instance_types", strangers, f"{wanted} types, as the template's machine image is; or another image")
 
 
 def check_subnets(faults: Faults, subnet_ids: Sequence[Any], accept_few_pools: bool) -> None:

@@ -1,6 +1,6 @@
 """How fleets and groups are told which machines to launch."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 
@@ -16,3 +16,5 @@ class Template(TypedDict):
     """Role of the machines, to which a pool adds what only it needs, such as completing its lifecycle hook."""
     pool_tag: pulumi.Input[str]
     """Value of the machines' `spotbatch:pool` tag, by which drills and reports find them."""
+    architecture: NotRequired[str]
+    """x86_64 or arm64, what the template's machine image runs on: pools refuse instance types of the other. Default: not compared."""

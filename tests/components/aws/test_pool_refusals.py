@@ -168,6 +168,11 @@ FAULTS: list[tuple[Callable[[Args], None], str]] = [
         "risks.max_price: '0.0005' is not allowed; allowed: dollars per unit and hour",
     ),
     (put("template", {**TEMPLATE, "version": "$Latest"}), "template.version: '$Latest' is not allowed; allowed: a version number such as '3'"),
+    (
+        put("template", {**TEMPLATE, "architecture": "arm64"}),
+        "instance_types: ['m5.xlarge', 'm5a.xlarge', 'c5.xlarge', 'r5.xlarge'] is not allowed; allowed: arm64",
+    ),
+    (put("template", {**TEMPLATE, "architecture": "amd64"}), "template.architecture: 'amd64' is not allowed; allowed: one of x86_64, arm64"),
     (put("scaling", {"max": 3, "tasks_per_unit": 1}), "scaling.queue_name: missing"),
     (put("scaling", {"queue_name": "q", "tasks_per_unit": 1}), "scaling.max: missing"),
     (put("scaling", {"queue_name": "q", "max": 1}), "scaling.tasks_per_unit: missing"),
@@ -232,6 +237,15 @@ def test_a_fault_is_refused_by_its_name_with_what_is_allowed_and_nothing_else_is
 def test_the_sound_arguments_that_faults_are_planted_in_are_taken():
     assert declare(SpotFleet, SOUND)
     assert declare(SpotAutoScalingGroup, SOUND)
+
+
+@pytest.mark.parametrize("kind", [SpotFleet, SpotAutoScalingGroup])
+def test_the_default_types_too_must_boot_the_templates_image(kind: type):
+    args = {"template": {**TEMPLATE, "architecture": "arm64"}, "subnet_ids": SOUND["subnet_ids"]}
+    (said,) = refused(kind, args)
+    assert said.endswith("allowed: arm64 types, as the template's machine image is; or another image")
+    arm = [{"name": name} for name in ("m6g.xlarge", "m7g.xlarge", "c6g.xlarge")]
+    assert declare(kind, {**args, "instance_types": arm})
 
 
 def test_only_a_maintained_fleet_replaces_or_scales():
