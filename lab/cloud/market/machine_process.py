@@ -64,9 +64,10 @@ class MachineProcess:
 
     def kill(self) -> None:
         """Cut the power: no process of the machine runs when this returns."""
-        if (pid := self.pid) is not None:
+        if self._process is not None and (pid := self.pid) is not None:
             end_tree(pid)
-        self._end_strays()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
 
     def _tell(self, message: dict[str, Any]) -> None:
         if self._process is not None and self._process.stdin is not None:
