@@ -78,15 +78,10 @@ def check_image(faults: Faults, types: Sequence[InstanceType], template: Templat
 
 def check_subnets(faults: Faults, subnet_ids: Sequence[Any], accept_few_pools: bool) -> None:
     """Refuse subnets that are none, come twice, or are so few that one zone's shortage stops the work."""
-    known = [subnet for subnet in subnet_ids if isinstance(subnet, str)]
     for index, subnet in enumerate(subnet_ids):
         if isinstance(subnet, str) and not subnet.startswith("subnet-"):
             faults.add(f"subnet_ids[{index}]", subnet, "a subnet id like subnet-0123456789abcdef0")
-        if isinstance(subnet, str) and subnet in subnet_ids[:index]:
-            faults.add(f"subnet_ids[{index}]", subnet, "each subnet once; the same type in it twice is a duplicate pool")
-    different = len(set(known)) + len(subnet_ids) - len(known)
-    if different < FEWEST_SUBNETS and not (different and accept_few_pools):
-        faults.add("subnet_ids", list(subnet_ids), f"{FEWEST_SUBNETS} or more subnets, one in each zone; or one with risks.accept_few_pools")
+    _check_spread(faults, subnet_ids, accept_few_pools)
 
 
 def checked_subnets(faults: Callable[[], Faults], subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]], accept_few_pools: bool) -> Any:
@@ -96,11 +91,21 @@ def checked_subnets(faults: Callable[[], Faults], subnet_ids: pulumi.Input[Seque
 
     def check(resolved: Sequence[Any]) -> Sequence[Any]:
         late = faults()
-        check_subnets(late, resolved, accept_few_pools)
+        _check_spread(late, resolved, accept_few_pools)
         late.raise_any()
         return resolved
 
     return pulumi.Output.from_input(subnet_ids).apply(check)
+
+
+def _check_spread(faults: Faults, subnet_ids: Sequence[Any], accept_few_pools: bool) -> None:
+    known = [subnet for subnet in subnet_ids if isinstance(subnet, str)]
+    for index, subnet in enumerate(subnet_ids):
+        if isinstance(subnet, str) and subnet in subnet_ids[:index]:
+            faults.add(f"subnet_ids[{index}]", subnet, "each subnet once; the same type in it twice is a duplicate pool")
+    different = len(set(known)) + len(subnet_ids) - len(known)
+    if different < FEWEST_SUBNETS and not (different and accept_few_pools):
+        faults.add("subnet_ids", list(subnet_ids), f"{FEWEST_SUBNETS} or more subnets, one in each zone; or one with risks.accept_few_pools")
 
 
 def each_pool(types: Sequence[InstanceType], subnet_ids: Any, make: Callable[[int, InstanceType, Any], T]) -> pulumi.Input[list[T]]:
