@@ -29,7 +29,9 @@ def make_template(cloud: LocalCloud, script: str = "#!/bin/bash\n", **data: Any)
     return {"LaunchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"], "Version": "1"}
 
 
-def fleet_config(template: dict[str, str], pools: list[tuple[str, str]], target: int = 1, weights: dict[str, float] | None = None, **more: Any) -> dict[str, Any]:
+def fleet_config(
+    template: dict[str, str], pools: list[tuple[str, str]], target: int = 1, weights: dict[str, float] | None = None, **more: Any
+) -> dict[str, Any]:
     """A Spot Fleet request over (type, zone letter) pools, otherwise with AWS's defaults and capacityOptimized."""
     overrides = [{"InstanceType": kind, "AvailabilityZone": f"us-east-1{zone}"} for kind, zone in pools]
     for override in overrides:

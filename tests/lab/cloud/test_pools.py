@@ -19,7 +19,9 @@ def candidate(pool: tuple[str, str], **more: float) -> Candidate:
     return Candidate(pool[0], pool[1], "subnet-1", **more)  # type: ignore[arg-type]
 
 
-def choose(pools: Pools, candidates: list[Candidate], strategy: str, held: dict[tuple[str, str], int] | None = None, missing: float = 1, use: int = 1):
+def choose(
+    pools: Pools, candidates: list[Candidate], strategy: str, held: dict[tuple[str, str], int] | None = None, missing: float = 1, use: int = 1
+):
     chosen = pools.choose(candidates, strategy, Counter(held or {}), missing, use)
     return chosen.pool if chosen else None
 
