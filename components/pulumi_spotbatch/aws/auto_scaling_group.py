@@ -115,7 +115,7 @@ class SpotAutoScalingGroup(pulumi.ComponentResource):
             min_size=scaling.get("min", 0) if scaling else start,
             max_size=scaling["max"] if scaling else start,
             desired_capacity=start,
-            vpc_zone_identifiers=checked_subnets(lambda: Faults("SpotAutoScalingGroup", name), given["subnet_ids"], accept_few_pools),
+            vpc_zone_identifiers=checked_subnets("SpotAutoScalingGroup", name, given["subnet_ids"], accept_few_pools),
             mixed_instances_policy=_mixed_instances(given, types, strategy),
             capacity_rebalance=risks.get("replace_on_rebalance", False),
             suspended_processes=["AZRebalance"],

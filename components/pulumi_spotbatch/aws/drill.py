@@ -71,7 +71,7 @@ class InterruptionDrill(pulumi.ComponentResource):
                 account_targeting="single-account", empty_target_resolution_mode="skip" if given.get("zones") else "fail"
             ),
             log_configuration=_log(log_group) if log_group is not None else None,
-            tags={**tags, "Name": name},
+            tags={"Name": name, **tags},
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[permissions])),
         )
         self.experiment_template_id = template.id

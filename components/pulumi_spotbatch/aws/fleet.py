@@ -101,7 +101,7 @@ class SpotFleet(pulumi.ComponentResource):
                 priority=rank if strategy == "capacityOptimizedPrioritized" else None,
             )
 
-        subnets = checked_subnets(lambda: Faults("SpotFleet", name), given["subnet_ids"], accept_few_pools)
+        subnets = checked_subnets("SpotFleet", name, given["subnet_ids"], accept_few_pools)
         fleet = aws.ec2.SpotFleetRequest(
             f"{name}-fleet",
             iam_fleet_role=role.arn,

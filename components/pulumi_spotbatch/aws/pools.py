@@ -84,13 +84,13 @@ def check_subnets(faults: Faults, subnet_ids: Sequence[Any], accept_few_pools: b
     _check_spread(faults, subnet_ids, accept_few_pools)
 
 
-def checked_subnets(faults: Callable[[], Faults], subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]], accept_few_pools: bool) -> Any:
+def checked_subnets(component: str, name: str, subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]], accept_few_pools: bool) -> Any:
     """The subnets as given where the program knows them; else an Output that is checked when they become known."""
     if isinstance(subnet_ids, Sequence):
         return subnet_ids
 
     def check(resolved: Sequence[Any]) -> Sequence[Any]:
-        late = faults()
+        late = Faults(component, name)
         _check_spread(late, resolved, accept_few_pools)
         late.raise_any()
         return resolved

@@ -103,7 +103,6 @@ def scale_fleet(
         tags=tags,
         opts=child,
     )
-    ladder = steps(scaling)
     policy = aws.appautoscaling.Policy(
         f"{name}-steps",
         policy_type="StepScaling",
@@ -118,7 +117,7 @@ def scale_fleet(
                 aws.appautoscaling.PolicyStepScalingPolicyConfigurationStepAdjustmentArgs(
                     metric_interval_lower_bound=first, metric_interval_upper_bound=end, scaling_adjustment=capacity
                 )
-                for first, end, capacity in _intervals(ladder)
+                for first, end, capacity in _intervals(steps(scaling))
             ],
         ),
         opts=child,
