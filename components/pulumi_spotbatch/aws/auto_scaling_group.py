@@ -40,7 +40,8 @@ class SpotAutoScalingGroupArgs(TypedDict):
     template: Template
     """What one machine is: `SpotLaunchTemplate.launch`. A new version rolls the group's machines, see there."""
     subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
-    """Subnets to launch in, one in each zone. Two or more, unless `risks` accept few pools."""
+    """Subnets to launch in, one in each zone. Two or more, unless `risks` accept few pools. A list whose entries become known later is
+    previewed in full; one that becomes known as a whole is not, and is checked then."""
     instance_types: NotRequired[Sequence[InstanceType]]
     """Types to choose from, of one architecture, three to 40 (fewer if `risks` accept few pools), with whole weights from 1 to 999.
     Default: m5.xlarge, m5a.xlarge, m4.xlarge and c5.xlarge with weight 1 each."""

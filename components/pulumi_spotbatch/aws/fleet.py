@@ -23,7 +23,8 @@ class SpotFleetArgs(TypedDict):
     template: Template
     """What one machine is: `SpotLaunchTemplate.launch`. A new version replaces the fleet, see there."""
     subnet_ids: pulumi.Input[Sequence[pulumi.Input[str]]]
-    """Subnets to launch in, one in each zone. Two or more, unless `risks` accept few pools."""
+    """Subnets to launch in, one in each zone. Two or more, unless `risks` accept few pools. A list whose entries become known later is
+    previewed in full; one that becomes known as a whole is not, and is checked then."""
     instance_types: NotRequired[Sequence[InstanceType]]
     """Types to choose from, of one architecture, three or more unless `risks` accept few pools.
     Default: m5.xlarge, m5a.xlarge, m4.xlarge and c5.xlarge with weight 1 each."""

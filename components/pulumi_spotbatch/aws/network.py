@@ -84,9 +84,15 @@ class Network(pulumi.ComponentResource):
             self._gateways(vpc, addresses, zones, tables, count if way_out == "nat_per_zone" else 1)
 
         self.vpc_id = vpc.id
-        self.subnet_ids = pulumi.Output.all(*[subnet.id for subnet in subnets])
+        self._subnets = [subnet.id for subnet in subnets]
+        self.subnet_ids = pulumi.Output.all(*self._subnets)
         self.zones = pulumi.Output.all(*zones)
         self.register_outputs({"vpcId": self.vpc_id, "subnetIds": self.subnet_ids, "zones": self.zones})
+
+    @property
+    def subnets(self) -> Sequence[pulumi.Output[str]]:
+        """The private subnets one by one: `{"subnet_ids": network.subnets, ...}` lets a fleet's first preview show its pools."""
+        return self._subnets
 
     def _pinned_zones(self, count: int) -> list[pulumi.Output[str]]:
         """Zones by name, as they were when this was first deployed: a zone that comes or goes must not move a subnet."""

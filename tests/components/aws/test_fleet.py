@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi_spotbatch.aws import SpotFleet
+from pulumi_spotbatch.aws import Network, SpotFleet
 from pulumi_spotbatch.validation import InvalidArgs
 
 from tests.components.aws.api_requests import request_faults, spot_fleet_request
@@ -120,6 +120,15 @@ def test_weights_and_a_maximum_price_reach_the_fleet():
 def test_subnets_may_become_known_later(preview: bool):
     inputs = with_late_subnets(SUBNETS[:2], preview).only("SpotFleetRequest").inputs
     assert [each["subnetId"] for each in inputs["launchTemplateConfigs"][0]["overrides"]] == [subnet for subnet in SUBNETS[:2] for _ in range(4)]
+
+
+def test_a_network_to_be_made_leaves_only_the_subnets_open_in_the_first_preview():
+    def program() -> None:
+        network = Network("net", {})
+        SpotFleet("pool", {"template": TEMPLATE, "subnet_ids": network.subnets})
+
+    (config,) = deploy(program, preview=True).only("SpotFleetRequest").inputs["launchTemplateConfigs"]
+    assert [each["instanceType"] for each in config["overrides"]] == ["m5.xlarge", "m5a.xlarge", "m4.xlarge", "c5.xlarge"] * 3
 
 
 def test_subnets_that_become_known_later_are_checked_then():
