@@ -66,9 +66,9 @@ class SpotFleet(pulumi.ComponentResource):
     Leaves to you: the template, the queue, and the interruption handler: a Spot Fleet has no call to detach a machine, so a replacement
     starts when the old one is gone.
 
-    Changing anything but `target_capacity`, `scaling` or `tags` replaces the fleet, a new template version too: the new fleet starts, then
-    the old one is cancelled and its machines stopped. They get no spot warning but a shutdown, at which workers drain and give back. For
-    these minutes both are billed, and a scaled fleet starts again at `scaling.min`. A group rolls its machines instead.
+    Changing anything but `target_capacity`, `scaling` or `tags` replaces the fleet, a new template version too: a new fleet is requested,
+    then the old one is cancelled and all its machines stopped. They get no spot warning but a shutdown, at which workers drain and give
+    back. For these minutes both are billed, and a scaled fleet starts again at `scaling.min`. A group rolls its machines instead.
 
     Raises InvalidArgs, with all faults at once, before anything is declared. Subnets that become known later are checked then.
     """
