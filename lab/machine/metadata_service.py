@@ -24,10 +24,18 @@ class MetadataService:
     Does not prove: hop limits, throttling, what a network namespace or a firewall keeps from a process.
     """
 
-    def __init__(self, values: dict[str, str], *, tokens_required: bool = True, local: dict[str, Local] | None = None) -> None:
+    def __init__(
+        self,
+        values: dict[str, str],
+        *,
+        tokens_required: bool = True,
+        local: dict[str, Local] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.values = values
         self._tokens_required = tokens_required
         self._local = local or {}
+        self._clock = clock
         self._tokens: dict[str, float] = {}
 
     async def serve(self, listener: socket.socket) -> asyncio.Server:
@@ -51,7 +59,7 @@ class MetadataService:
         extra: dict[str, str] = {}
         token = headers.get(TOKEN_HEADER)
         if token is not None or self._tokens_required:
-            left = self._tokens.get(token or "", 0.0) - time.monotonic()
+            left = self._tokens.get(token or "", 0.0) - self._clock()
             if left <= 0:
                 self._tokens.pop(token or "", None)
                 return 401, {}, b""
@@ -67,7 +75,7 @@ class MetadataService:
         if not seconds.isdigit() or not 1 <= int(seconds) <= LONGEST_TOKEN_SECONDS:
             return 400, {}, b""
         token = secrets.token_urlsafe(40)
-        self._tokens[token] = time.monotonic() + int(seconds)
+        self._tokens[token] = self._clock() + int(seconds)
         return 200, {TTL_HEADER: seconds}, token.encode()
 
     def _text(self, path: str) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.machine.processes import descendants, ended, marked, send
 from lab.machine.unit_file import UnitFile, environment_lines
 
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}")
 
 
 class Service:
@@ -91,13 +91,13 @@ class Service:
         self._log(f"systemd: Started {self.unit.name} (pid {self.main.pid})")
 
     def _words(self, command: tuple[str, ...], variables: dict[str, str]) -> list[str]:
-        """The command line with ${X} replaced, $X replaced and split into words, and the program looked up in PATH."""
+        """The command line as systemd.service(5) has it: ${X} replaced, $X alone split into words, $$ a dollar; then PATH is searched."""
         words: list[str] = []
         for word in command:
             if (whole := re.fullmatch(r"\$(\w+)", word)) is not None:
                 words += variables.get(whole[1], "").split()
             else:
-                words.append(_VARIABLE.sub(lambda found: variables.get(found[1] or found[2], ""), word))
+                words.append(_VARIABLE.sub(lambda found: variables.get(found[1], "") if found[1] else "$", word))
         program = words[0].lstrip("-@:+!")
         found = shutil.which(program, path=variables.get("PATH"))
         if found is None:

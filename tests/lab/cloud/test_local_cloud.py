@@ -20,7 +20,10 @@ from tests.lab.cloud.fleets import eventually, fleet_config, make_template, memb
 
 JOB = "#!/bin/bash\n(setsid sleep 300 &)\nsleep 300\n"
 
-FUNCTION = "import boto3, os\ndef handle(event, context):\n    return {'boto3': boto3.__version__, 'spotbatch': os.path.exists('spotbatch'), 'pid': os.getpid()}\n"
+FUNCTION = """import boto3, os
+def handle(event, context):
+    return {'boto3': boto3.__version__, 'spotbatch': os.path.exists('spotbatch'), 'pid': os.getpid()}
+"""
 
 OWNER = """
 import sys, time
