@@ -47,14 +47,15 @@ class Risks(TypedDict):
 
 def check_types(faults: Faults, types: Sequence[InstanceType], accept_few_pools: bool) -> None:
     """Refuse types that AWS would refuse, that cannot share one machine image, or that are so few that one shortage stops the work."""
-    names = [entry["name"] for entry in types]
-    for index, name in enumerate(names):
+    named = {index: entry["name"] for index, entry in enumerate(types) if "name" in entry}
+    names = list(named.values())
+    for rank, (index, name) in enumerate(named.items()):
         path = f"instance_types[{index}].name"
         if not spelled_right(name):
             faults.add(path, name, SPELLING)
         elif not sold_as_spot(name):
             faults.add(path, name, "a type that AWS sells as Spot; mac, hpc and high-memory (u) types are not")
-        if name in names[:index]:
+        if name in names[:rank]:
             faults.add(path, name, "each type once; a second override of it for the same subnet is a duplicate pool")
     kinds = {name: architecture(name) for name in names if spelled_right(name)}
     if len(set(kinds.values())) > 1:
@@ -71,7 +72,8 @@ def check_types(faults: Faults, types: Sequence[InstanceType], accept_few_pools:
 def check_image(faults: Faults, types: Sequence[InstanceType], template: Template) -> None:
     """Refuse types that cannot boot the template's machine image: AWS would take the request and launch nothing."""
     wanted = template.get("architecture")
-    strangers = [entry["name"] for entry in types if spelled_right(entry["name"]) and wanted not in (None, architecture(entry["name"]))]
+    names = [entry["name"] for entry in types if "name" in entry and spelled_right(entry["name"])]
+    strangers = [name for name in names if wanted not in (None, architecture(name))]
     if strangers:
         faults.add("instance_types", strangers, f"{wanted} types, as the template's machine image is; or another image")
 

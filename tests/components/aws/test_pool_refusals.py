@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pulumi_spotbatch.aws import SpotAutoScalingGroup, SpotFleet
+from pulumi_spotbatch.aws import SpotAutoScalingGroup, SpotFleet, auto_scaling_group, drill, fleet
 from pulumi_spotbatch.validation import InvalidArgs
 
 from tests.components.aws.api_requests import auto_scaling_group_request, request_faults, spot_fleet_request
@@ -297,3 +297,26 @@ def test_nothing_is_declared_where_something_is_refused(kind: type):
             kind("pool", {**SOUND, "target_capacity": 0})
 
     assert deploy(program).requests == []
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["m5.xlarge", "subnet-0a", "0.1"]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["name", "weight", "max", "min", "base", "max_price"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+KNOWN = [
+    *("template", "subnet_ids", "instance_types", "target_capacity", "allocation_strategy", "fleet_type", "scaling", "risks", "on_demand", "tags"),
+    *("pool_tag", "stop_alarm_arn", "count", "zones", "log_group_arn"),
+]
+
+
+@pytest.mark.parametrize("check", [fleet.checked, auto_scaling_group.checked, drill.checked])
+@given(st.dictionaries(st.sampled_from(KNOWN), junk))
+def test_whatever_is_given_is_taken_or_refused_and_never_trips_the_check_itself(check: Callable[[str, Any], Any], args: Args):
+    try:
+        check("pool", args)
+    except InvalidArgs as refusal:
+        assert all(": " in fault for fault in refusal.faults)
