@@ -67,14 +67,14 @@ def check_scaling(faults: Faults, scaling: Scaling, target_capacity: int | None)
 
 
 @dataclass(frozen=True)
-class Step:
+class _Step:
     """A backlog from `first` on, up to the next step's, deserves this capacity."""
 
     first: int
     capacity: int
 
 
-def steps(scaling: Scaling) -> list[Step]:
+def steps(scaling: Scaling) -> list[_Step]:
     """The capacity for every backlog: enough units for all tasks, within `min` and `max`.
 
     Exact where 20 steps reach from `min` to `max`. Beyond, steps grow by an equal ratio and a backlog gets the upper end of its step:
@@ -86,7 +86,7 @@ def steps(scaling: Scaling) -> list[Step]:
         reached, left = capacities[-1], MOST_STEPS - len(capacities)
         even = math.ceil(reached * (high / reached) ** (1 / left)) if reached else 1
         capacities.append(reached + 1 if high - reached <= left else min(max(reached + 1, even), high))
-    return [Step(0, low)] + [Step(below * share + 1, capacity) for below, capacity in pairwise(capacities)]
+    return [_Step(0, low)] + [_Step(below * share + 1, capacity) for below, capacity in pairwise(capacities)]
 
 
 def scale_fleet(
@@ -145,7 +145,7 @@ def scale_group(
     _backlog_alarm(name, scaling, policy.arn, tags, child)
 
 
-def _intervals(ladder: list[Step]) -> list[tuple[str, str | None, int]]:
+def _intervals(ladder: list[_Step]) -> list[tuple[str, str | None, int]]:
     """The steps as AWS takes them: from (included), to (excluded), capacity; nothing below and above what the metric can be is left open."""
     ends: list[str | None] = [*(str(step.first) for step in ladder[1:]), None]
     return [(str(step.first), end, step.capacity) for step, end in zip(ladder, ends, strict=True)]
