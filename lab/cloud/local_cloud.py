@@ -31,7 +31,8 @@ class LocalCloud:
 
     `folder` holds its data, logs and machines, and is emptied at the start. `port` 0 takes a free one. `auth` lets MiniStack enforce
     IAM: the keys in `environment` are the account's root, machines and functions have their roles'. `pools` sets how many machines
-    each (type, zone) gives; others hold 20 to 59. `notice_seconds` is the two-minute notice that drills (FIS) give.
+    each (type, zone) gives; others hold 20 to 59. `notice_seconds` is the two-minute notice that drills (FIS) give,
+    `minute_seconds` how long a minute lasts for alarms that scale: rehearsals shorten both.
     Raises RuntimeError, with the log's end, if it does not start.
     """
 
@@ -43,12 +44,14 @@ class LocalCloud:
         auth: bool = False,
         pools: dict[tuple[str, str], int] | None = None,
         notice_seconds: float = 120.0,
+        minute_seconds: float = 60.0,
     ) -> None:
         self.folder = folder.absolute()
         self._port = port
         self._auth = auth
         self._pools = pools or {}
         self._notice_seconds = notice_seconds
+        self._minute_seconds = minute_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._address: dict[str, Any] = {}
 
@@ -105,6 +108,7 @@ class LocalCloud:
             "python": str(python()),
             "toolbox": str(make_toolbox(self.folder / "toolbox", python())),
             "notice_seconds": self._notice_seconds,
+            "minute_seconds": self._minute_seconds,
             "pools": [[kind, zone, depth] for (kind, zone), depth in self._pools.items()],
         }
         # Functions inherit this environment: it must not lead them to the checkout's packages, nor to a real account.

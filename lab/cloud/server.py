@@ -31,7 +31,12 @@ async def serve(listener: socket.socket, settings: dict[str, Any]) -> None:
     folder = Path(settings["folder"])
     market = Market(
         MachineSettings(
-            folder / "machines", Path(settings["toolbox"]), Path(settings["python"]), settings["endpoint"], notice_seconds=settings["notice_seconds"]
+            folder=folder / "machines",
+            toolbox=Path(settings["toolbox"]),
+            python=Path(settings["python"]),
+            endpoint=settings["endpoint"],
+            notice_seconds=settings["notice_seconds"],
+            minute_seconds=settings["minute_seconds"],
         )
     )
     for kind, zone, depth in settings["pools"]:
@@ -59,7 +64,7 @@ async def serve(listener: socket.socket, settings: dict[str, Any]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    owner = asyncio.create_task(_watch_owner(settings.get("owner"), stop))
+    tasks = [asyncio.create_task(market.scaling.watch()), asyncio.create_task(_watch_owner(settings.get("owner"), stop))]
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.loglevel = "WARNING"
@@ -69,7 +74,8 @@ async def serve(listener: socket.socket, settings: dict[str, Any]) -> None:
     try:
         await hypercorn(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
     finally:
-        owner.cancel()
+        for task in tasks:
+            task.cancel()
         market.instances.kill_all()
 
 
@@ -110,7 +116,9 @@ def _publish_address(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def main(settings: dict[str, Any]) -> None:
-    """`settings`: folder, port (0: any free one), auth, owner (pid, or null), python, toolbox, pools ([type, zone, depth])."""
+    """`settings`: folder, port (0: any free one), auth, owner (pid, or null), python, toolbox, pools ([type, zone, depth]) and
+    the lengths notice_seconds and minute_seconds.
+    """
     folder = Path(settings["folder"])
     listener = socket.create_server(("127.0.0.1", settings["port"]), backlog=256)
     port = listener.getsockname()[1]

@@ -40,7 +40,7 @@ _SETTABLE = [
 
 
 class AutoScalingGroups:
-    """Serves the groups' part of Auto Scaling; policies and scheduled actions stay MiniStack's.
+    """Serves the groups' part of Auto Scaling; scheduled actions stay MiniStack's.
 
     A machine counts as in service when it runs. Replacement starts at death, at detachment without decrement, and with capacity
     rebalancing at the recommendation or the notice.
@@ -51,6 +51,8 @@ class AutoScalingGroups:
         self._instances = instances
         self._groups: dict[str, Group] = {}
         self._upkeep = GroupUpkeep(instances, pools)
+        self.on_deleted: list[Callable[[str], None]] = []
+        """Called with the name of a group that has been deleted."""
         instances.on_gone.append(self._gone)
 
     def serve(self) -> None:
@@ -349,6 +351,8 @@ class AutoScalingGroups:
     def _remove_if_empty(self, group: Group) -> None:
         if group.deleting and not self._instances.of(group.name):
             self._groups.pop(group.name, None)
+            for listener in self.on_deleted:
+                listener(group.name)
 
 
 def _processes(request: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core import responses
-from ministack.services import autoscaling, ec2, eventbridge, iam, sts
+from ministack.services import autoscaling, cloudwatch, ec2, eventbridge, iam, lambda_svc, sts
 
 from lab.cloud.market.query import Parameters, QueryService, Refusal
 
@@ -207,6 +207,48 @@ def publish(source: str, detail_type: str, detail: dict[str, Any], resources: li
     """An event from AWS itself on the default bus: PutEvents would refuse such a source to anybody else."""
     entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "Resources": resources}
     eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+def metric_alarms() -> list[tuple[Scope, dict[str, Any]]]:
+    """Every CloudWatch alarm, with the account and region it belongs to."""
+    return [((account, region), alarm) for (account, region, _), alarm in list(cloudwatch._alarms.all_items())]
+
+
+def statistic(alarm: dict[str, Any], seconds: float) -> float | None:
+    """What an alarm's metric came to in the last `seconds`, by the alarm's own statistic and dimensions; None without data."""
+    dimensions = {one["Name"]: one["Value"] for one in alarm.get("Dimensions") or []}
+    since = time.time() - seconds
+    points = [
+        point
+        for (namespace, name, _), bucket in list(cloudwatch._metrics.items())
+        if (namespace, name) == (alarm.get("Namespace"), alarm.get("MetricName"))
+        for point in list(bucket)
+        if point["Timestamp"] >= since and point["Dimensions"] == dimensions
+    ]
+    return cloudwatch._stat_value(cloudwatch._calc_stats(points), alarm.get("Statistic", "Average"), points) if points else None
+
+
+def record_embedded_metrics() -> None:
+    """Let a function's log lines in the embedded metric format become metrics, as CloudWatch Logs does and MiniStack does not."""
+    emit = lambda_svc._emit_lambda_logs
+
+    def emit_lambda_logs(function: dict[str, Any], request_id: str, text: str, *more: Any, **named: Any) -> None:
+        for line in (text or "").splitlines():
+            if '"CloudWatchMetrics"' in line:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    _record(json.loads(line[line.index("{") :]))
+        emit(function, request_id, text, *more, **named)
+
+    lambda_svc._emit_lambda_logs = emit_lambda_logs
+
+
+def _record(line: dict[str, Any]) -> None:
+    # {"_aws": {"CloudWatchMetrics": [{"Namespace": "n", "Dimensions": [["Queue"]], "Metrics": [{"Name": "Backlog"}]}]}, "Queue": "q", "Backlog": 3}
+    for directive in line["_aws"]["CloudWatchMetrics"]:
+        for names in directive["Dimensions"] or [[]]:
+            for metric in directive["Metrics"]:
+                dimensions = {name: str(line[name]) for name in names}
+                cloudwatch.record_metric(directive["Namespace"], metric["Name"], line[metric["Name"]], metric.get("Unit", "None"), dimensions)
 
 
 def stamp(at: float) -> str:

@@ -32,6 +32,8 @@ class MachineSettings:
     """How long a machine may take to shut down before EC2 cuts its power."""
     notice_seconds: float = 120.0
     """What a drill (FIS) gives as notice."""
+    minute_seconds: float = 60.0
+    """How long a minute lasts for scaling alarms."""
 
 
 class Instances:

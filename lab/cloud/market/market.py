@@ -7,6 +7,7 @@ from typing import Any
 from lab.cloud.market import emulator
 from lab.cloud.market.auto_scaling_groups import AutoScalingGroups
 from lab.cloud.market.experiments import Experiments
+from lab.cloud.market.group_policies import GroupPolicies
 from lab.cloud.market.instance import Instance
 from lab.cloud.market.instances import Instances, MachineSettings
 from lab.cloud.market.interruptions import ACTIONS, Interruption, Interruptions
@@ -15,6 +16,7 @@ from lab.cloud.market.json_service import JsonService
 from lab.cloud.market.pools import Pools
 from lab.cloud.market.query import Refusal
 from lab.cloud.market.scalable_targets import ScalableTargets
+from lab.cloud.market.scaling_alarms import ScalingAlarms
 from lab.cloud.market.spot_fleets import SpotFleets
 from lab.cloud.market.spot_requests import describe_spot_requests
 
@@ -37,6 +39,11 @@ class Market:
         self.interruptions.on_rebalance += [fleets.rebalance, groups.at_risk]
         self.interruptions.on_notice.append(groups.at_risk)
         targets = ScalableTargets(fleets.capacity_of, fleets.set_capacity)
+        policies = GroupPolicies(groups.capacity_of, groups.set_capacity)
+        policies.serve()
+        groups.on_deleted.append(policies.forget)
+        self.scaling = ScalingAlarms(targets, policies, self.journal, minute_seconds=settings.minute_seconds)
+        emulator.record_embedded_metrics()
         self.services = [targets.service, Experiments(self.instances, self.interruptions, notice_seconds=settings.notice_seconds).service]
         terminate = emulator.original("ec2", "TerminateInstances")
         emulator.serve("ec2", "DescribeSpotInstanceRequests", lambda request: describe_spot_requests(self.instances, request))
