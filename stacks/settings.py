@@ -1,0 +1,141 @@
+"""What a stack file may say: each section's keys and their types.
+
+A section is the arguments of one component, in camelCase; the argument's docstring says what it does and what happens without it.
+Values are judged by the component itself. A stack contains the sections that its file has.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Section(BaseModel):
+    """Refuses keys it does not know and values of another type; never changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
+
+    def args(self, **more: Any) -> Any:
+        """As the component takes them, with `more` that the file does not say; what the file leaves out is left out here too."""
+        return {**self.model_dump(exclude_unset=True), **more}
+
+
+class NetworkSettings(Section):
+    """Where machines run: subnets that exist (`subnetIds`, of one network), or else the `Network` to make."""
+
+    subnet_ids: tuple[str, ...] | None = None
+    cidr: str | None = None
+    zones: int | None = None
+    way_out: str | None = None
+    interface_services: tuple[str, ...] | None = None
+
+
+class QueueSettings(Section):
+    """`SqsTaskQueue`"""
+
+    delete_data: bool | None = None
+
+
+class CodeSettings(Section):
+    folder: str | None = None
+    image: str | None = None
+    requirement: str | None = None
+    index_url: str | None = None
+    on_image: str | None = None
+
+
+class ImageSettings(Section):
+    id: str | None = None
+    release: str | None = None
+    architecture: str | None = None
+    root_device: str | None = None
+    root_gib: int | None = None
+
+
+class MachineSettings(Section):
+    """`SpotLaunchTemplate`: what one machine is."""
+
+    worker: str
+    code: CodeSettings | None = None
+    image: ImageSettings | None = None
+    processes: int | None = None
+    secrets: dict[str, str] | None = None
+    security_group_ids: tuple[str, ...] | None = None
+
+
+class InstanceTypeSettings(Section):
+    name: str
+    weight: float | None = None
+
+
+class ScalingSettings(Section):
+    """The queue whose backlog counts is the stack's own."""
+
+    max: int
+    tasks_per_unit: int
+    min: int | None = None
+    scale_in_after_seconds: int | None = None
+
+
+class RiskSettings(Section):
+    accept_few_pools: bool | None = None
+    max_price: str | None = None
+    accept_more_interruptions: bool | None = None
+    replace_on_rebalance: bool | None = None
+
+
+class FleetSettings(Section):
+    """`SpotFleet`"""
+
+    instance_types: tuple[InstanceTypeSettings, ...] | None = None
+    target_capacity: int | None = None
+    allocation_strategy: str | None = None
+    fleet_type: str | None = None
+    scaling: ScalingSettings | None = None
+    risks: RiskSettings | None = None
+
+
+class OnDemandSettings(Section):
+    base: int | None = None
+    percent_above_base: int | None = None
+
+
+class GroupSettings(Section):
+    """`SpotAutoScalingGroup`"""
+
+    instance_types: tuple[InstanceTypeSettings, ...] | None = None
+    target_capacity: int | None = None
+    allocation_strategy: str | None = None
+    on_demand: OnDemandSettings | None = None
+    scaling: ScalingSettings | None = None
+    risks: RiskSettings | None = None
+
+
+class InterruptionSettings(Section):
+    """`InterruptionHandler`, for the stack's queue and its group, if it has one."""
+
+    drill_source: bool | None = None
+    alarm_topic_arn: str | None = None
+    log_retention_days: int | None = None
+
+
+class DrillSettings(Section):
+    """`InterruptionDrill` on the stack's machines, stopped by the interruption handler's alarm on dead letters."""
+
+    count: int | None = None
+    zones: tuple[str, ...] | None = None
+    log_group_arn: str | None = None
+
+
+class AwsSettings(Section):
+    """`spotbatch:aws` in a stack file."""
+
+    tags: dict[str, str] | None = None
+    """Tags of everything that takes tags."""
+    network: NetworkSettings | None = None
+    queue: QueueSettings | None = None
+    machine: MachineSettings | None = None
+    fleet: FleetSettings | None = None
+    group: GroupSettings | None = None
+    interruptions: InterruptionSettings | None = None
+    drill: DrillSettings | None = None
