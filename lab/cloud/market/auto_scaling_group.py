@@ -141,6 +141,7 @@ def _candidates(
         instance_type = override.get("InstanceType") or data.get("InstanceType")
         if not instance_type:
             raise _invalid("You must specify an instance type in the launch template or in the overrides; the lab knows no instance requirements.")
+        emulator.check_type(instance_type)
         for subnet in subnets:
             found.append(
                 Candidate(

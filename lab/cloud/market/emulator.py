@@ -75,6 +75,12 @@ def default_subnet(zone: str) -> str | None:
     return next((key for key, record in ec2._subnets.items() if record["AvailabilityZone"] == zone and record.get("DefaultForAz")), None)
 
 
+def check_type(name: str) -> None:
+    """Raises Refusal for an instance type that EC2 does not have."""
+    if name not in _protocol("ec2").enumeration("InstanceType"):
+        raise Refusal("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
+
+
 def template(specification: dict[str, Any]) -> dict[str, Any]:
     """The data of a launch template's version. Raises Refusal in EC2's words for an unknown template or version."""
     wanted = specification.get("LaunchTemplateId"), specification.get("LaunchTemplateName")

@@ -38,6 +38,10 @@ class QueryService:
         wrapper = output.serialization.get("resultWrapper") if output else None
         return f"<{wrapper}>{content}</{wrapper}>" if wrapper else content
 
+    def enumeration(self, shape: str) -> frozenset[str]:
+        """The values that a string shape may have."""
+        return frozenset(self._model.shape_for(shape).enum)
+
     def _read(self, flat: Parameters, shape: Any, prefix: str) -> Any:
         if shape.type_name == "structure":
             found = {}
@@ -92,7 +96,7 @@ def _scalar(shape: Any, text: str, where: str) -> Any:
                 return text.lower() == "true"
     except ValueError:
         raise Refusal("InvalidParameterValue", f"Value ({text}) for parameter {where} is invalid. Expected a number") from None
-    # Instance types are the market's to judge: it may know newer ones than this botocore.
+    # Auto Scaling takes any text for one, and so must EC2's reader: emulator.check_type tells in EC2's own words.
     allowed = getattr(shape, "enum", None)
     if allowed and shape.name != "InstanceType" and text not in allowed:
         raise Refusal("InvalidParameterValue", f"Value ({text}) for parameter {where} is invalid. Valid values are: {', '.join(allowed)}")

@@ -221,14 +221,15 @@ class SpotFleets:
             fleet.note("fleetRequestChange", "active")
         missing = fleet.config["TargetCapacity"] - self._fulfilled(fleet)
         if missing > 0 and not fleet.complete:
-            if self._launch_one(fleet) is not None:
+            launched = self._launch_one(fleet)
+            if launched is not None:
+                # A fleet of type request is content from the moment it is full, whatever happens next.
+                fleet.complete = fleet.config["Type"] == "request" and launched.weight >= missing
                 self._soon(fleet, self._launch_seconds)
             elif not fleet.waiting:
                 fleet.waiting = True
                 asyncio.get_running_loop().call_later(self._retry_seconds, self._retry, fleet)
-            return
-        fleet.complete = fleet.complete or (missing <= 0 and fleet.config["Type"] == "request")
-        if missing < 0 and fleet.config["ExcessCapacityTerminationPolicy"] == "default":
+        elif missing < 0 and fleet.config["ExcessCapacityTerminationPolicy"] == "default":
             self._shrink(fleet, -missing)
 
     def _retry(self, fleet: Fleet) -> None:
@@ -309,6 +310,7 @@ def _override(data: dict[str, Any], override: dict[str, Any], fleet_price: str |
             "InvalidSpotFleetRequestConfig",
             "No instance type in the override nor in its launch template; instance requirements are more than the lab can do.",
         )
+    emulator.check_type(instance_type)
     weight = override.get("WeightedCapacity")
     if weight is not None and weight <= 0:
         raise _invalid("LaunchTemplateConfigs.Overrides.WeightedCapacity")

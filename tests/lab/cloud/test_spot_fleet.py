@@ -177,6 +177,7 @@ def test_what_ec2_would_refuse_is_refused_in_its_words(cloud: LocalCloud):
     elsewhere = fleet_config(good, pools)
     elsewhere["LaunchTemplateConfigs"][0]["Overrides"] = [{"InstanceType": "m5.large", "SubnetId": "subnet-0nowhere"}]
     assert refused(cloud, elsewhere)[0] == "InvalidSubnetID.NotFound"
+    assert refused(cloud, fleet_config(good, [("m5.huge", "a")])) == ("InvalidParameterValue", "Invalid value 'm5.huge' for InstanceType.")
     assert refused(cloud, fleet_config(good, [("m5.large", "z")]))[0] == "InvalidParameterValue"
 
 
