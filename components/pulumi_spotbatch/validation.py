@@ -139,7 +139,7 @@ class _Reader:
             if held.hidden:
                 self._faults.say(path, f"a value that is not shown here is not allowed; allowed: {held.allowed}")
             else:
-                self._faults.add(path, value, held.allowed)
+                self._faults.add(path, read, held.allowed)
             return _FAULTY
         return read
 
