@@ -1,0 +1,110 @@
+"""A machine, as the ledger records it."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from spotbatch.bad_record import checked, seconds, text, whole
+from spotbatch.owner import Owner
+from spotbatch.protocols import Identity
+
+
+def machine_key(machine: str) -> str:
+    return f"machine/{machine}"
+
+
+def _moment(value: Any) -> bool:
+    return value is None or seconds(value)
+
+
+@dataclass(frozen=True)
+class Machine:
+    id: str
+    boot: str
+    agent: str
+    registered: float
+    """When this agent first wrote its record, in the store's time."""
+    beat: float
+    """When it last did."""
+    state: Literal["active", "draining"] = "active"
+    deadline: float | None = None
+    """When it stops, in the cloud's time."""
+    kind: str = ""
+    """What it drains for: interruption or stop."""
+    reason: str = ""
+    hook: dict[str, str] | None = None
+    notice_sent: float | None = None
+    rebalance_sent: float | None = None
+    """It may be taken soon: workers checkpoint, and go on."""
+    due: float | None = None
+    """Scheduled maintenance, acted on when it comes near."""
+    drained: float | None = None
+    """When its workers had given everything back."""
+    instance_type: str = ""
+    zone: str = ""
+    metadata_ok: bool = True
+    """False while its own metadata service cannot be asked: it then hears of notices from the ledger only."""
+    version: int = 0
+
+    @property
+    def key(self) -> str:
+        return machine_key(self.id)
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.id, self.boot, self.instance_type, self.zone)
+
+    def holds(self, owner: Owner) -> bool:
+        """Is this record that of the boot and the agent that made the claim?"""
+        return (self.id, self.boot, self.agent) == (owner.machine, owner.boot, owner.agent)
+
+    def may_claim(self, owner: Owner, now: float) -> bool:
+        return self.holds(owner) and self.state == "active" and not (self.deadline is not None and self.deadline <= now)
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            "kind": "machine",
+            "key": self.key,
+            "machine": self.id,
+            "boot": self.boot,
+            "agent": self.agent,
+            "registered": self.registered,
+            "beat": self.beat,
+            "condition": self.state,
+            "deadline": self.deadline,
+            "why": self.kind,
+            "reason": self.reason,
+            "hook": self.hook,
+            "notice_sent": self.notice_sent,
+            "rebalance_sent": self.rebalance_sent,
+            "due": self.due,
+            "drained": self.drained,
+            "instance_type": self.instance_type,
+            "zone": self.zone,
+            "metadata_ok": self.metadata_ok,
+            "version": self.version,
+        }
+
+    @staticmethod
+    def from_record(record: dict[str, Any]) -> "Machine":
+        """Raises BadRecord naming record, field, value and what is allowed."""
+        hook = checked(record, "hook", lambda value: value is None or isinstance(value, dict), "null or an object", None)
+        moments = {
+            name: checked(record, name, _moment, "null or seconds since 1970", None)
+            for name in ("deadline", "notice_sent", "rebalance_sent", "due", "drained")
+        }
+        return Machine(
+            id=checked(record, "machine", text, "a machine id"),
+            boot=checked(record, "boot", text, "a boot id"),
+            agent=checked(record, "agent", text, "an agent id"),
+            registered=checked(record, "registered", seconds, "seconds since 1970"),
+            beat=checked(record, "beat", seconds, "seconds since 1970"),
+            state=checked(record, "condition", lambda value: value in ("active", "draining"), "active, draining"),
+            kind=checked(record, "why", text, "text", ""),
+            reason=checked(record, "reason", text, "text", ""),
+            hook=hook,
+            instance_type=checked(record, "instance_type", text, "text", ""),
+            zone=checked(record, "zone", text, "text", ""),
+            metadata_ok=bool(record.get("metadata_ok", True)),
+            version=checked(record, "version", whole, "a whole number"),
+            **moments,
+        )

@@ -1,0 +1,98 @@
+"""Take back what gone machines held, and ring again for tasks that nobody came for. The handler's timer runs it, and so do idle agents.
+
+It goes by running tasks, never by machines: a record that was tidied away must not hide what its machine held.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from spotbatch.bad_record import BadRecord
+from spotbatch.ledger import Ledger
+from spotbatch.machine import Machine
+from spotbatch.owner import Owner
+from spotbatch.protocols import Record
+from spotbatch.task import Cause, Task
+
+FIRST_RING = 60.0
+LAST_RING = 900.0
+"""Seconds after which a queued task is rung for again; doubled each time up to the last, as the sweep is the only safety net for bells."""
+
+
+@dataclass
+class Swept:
+    """What one sweep did."""
+
+    requeued: list[Task] = field(default_factory=list)
+    rung: int = 0
+    running: int = 0
+    queued: int = 0
+    bad: list[str] = field(default_factory=list)
+    """Records that could not be understood: left as they are, and reported."""
+
+
+def why_gone(machine: Machine | None, owner: Owner, now: float, lease: float) -> str:
+    """Why whoever held the claim cannot run it any more; empty while it may. Ages are in the store's time."""
+    if machine is None:
+        return "the machine has no record"
+    if machine.boot != owner.boot:
+        return "the machine has booted again"
+    if machine.agent != owner.agent:
+        return "the machine's agent has restarted"
+    if machine.deadline is not None and machine.deadline <= now:
+        return "the machine's deadline has passed"
+    if now - machine.beat > lease:
+        return f"the machine has been silent for {now - machine.beat:.0f} s"
+    return ""
+
+
+def cause_of(machine: Machine | None, owner: Owner) -> Cause:
+    """The record says whether it was an interruption, whichever test found the machine gone."""
+    return "interrupted" if machine is not None and machine.boot == owner.boot and machine.state == "draining" else "lost"
+
+
+class Sweep:
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def everything(self) -> Swept:
+        """Reap every running task whose owner is gone, and ring again. Raises StoreError."""
+        swept = self._reap(self.ledger.store.tasks_in("running"))
+        self._ring_again(swept)
+        return swept
+
+    def machine(self, machine: str) -> Swept:
+        """Reap what one machine held, if it is gone."""
+        return self._reap(self.ledger.store.tasks_in("running", machine))
+
+    def _reap(self, records: Iterable[Record]) -> Swept:
+        swept = Swept()
+        for record in records:
+            try:
+                # The listing may be stale: the task first, *then* its owner's record, then the swap on the version read.
+                task = self.ledger.task(record["run"], record["task"])
+                if task is None or task.state != "running" or task.owner is None:
+                    continue
+                machine = self.ledger.machines.read(task.owner.machine)
+            except BadRecord as fault:
+                swept.bad.append(str(fault))
+                continue
+            why = why_gone(machine, task.owner, self.ledger.store.now(), self.ledger.lease)
+            requeued = self.ledger.take_from(task, cause_of(machine, task.owner), why) if why else None
+            if requeued is not None:
+                swept.requeued.append(requeued)
+            else:
+                swept.running += 1
+        return swept
+
+    def _ring_again(self, swept: Swept) -> None:
+        now = self.ledger.store.now()
+        for record in self.ledger.store.tasks_in("queued"):
+            swept.queued += 1
+            try:
+                task = Task.from_record(record)
+            except BadRecord as fault:
+                swept.bad.append(str(fault))
+                continue
+            if now - task.rung_at >= min(LAST_RING, FIRST_RING * 2**task.rings):
+                fresh = self.ledger.task(task.run, task.id)
+                swept.rung += fresh is not None and fresh.state == "queued" and self.ledger.rung(fresh)
