@@ -17,8 +17,8 @@ token=$(curl -sf -X PUT $imds/api/token -H 'X-aws-ec2-metadata-token-ttl-seconds
 me=$(curl -sf -H "X-aws-ec2-metadata-token: $token" $imds/meta-data/instance-id)
 log={folder}/$me
 echo "without token: $(curl -s -o /dev/null -w '%{{http_code}}' $imds/meta-data/instance-id)" >>$log
-# A child that leaves its parent and its session, as daemons do.
-(setsid bash -c 'while :; do date +%s.%N >'$log'.orphan; sleep 0.05; done' &) &
+# A child that leaves its parent and its session, as daemons do, and forgets its environment.
+(setsid {forget} bash -c 'while :; do date +%s.%N >'$log'.orphan; sleep 0.05; done' &) &
 wait
 while :; do
   date "+%s.%N alive" >>$log
@@ -28,9 +28,9 @@ done
 """
 
 
-def watchers(cloud: LocalCloud, folder: Path, pools: list[tuple[str, str]], target: int = 1) -> list[MarketMachine]:
+def watchers(cloud: LocalCloud, folder: Path, pools: list[tuple[str, str]], target: int = 1, forget: str = "env -i") -> list[MarketMachine]:
     """A fleet whose machines write what they see into `folder`, one file each; returns when all of them write."""
-    fleet = request_fleet(cloud, fleet_config(make_template(cloud, WATCHER.format(folder=folder)), pools, target))
+    fleet = request_fleet(cloud, fleet_config(make_template(cloud, WATCHER.format(folder=folder, forget=forget)), pools, target))
     machines = members(cloud, fleet)
     assert eventually(lambda: all((folder / f"{one.id}.orphan").exists() and "alive" in (folder / one.id).read_text() for one in machines))
     return machines
@@ -128,7 +128,7 @@ def test_a_machine_that_powers_itself_off_is_terminated_and_replaced(cloud: Loca
 
 
 def test_a_machine_whose_first_process_is_killed_leaves_nothing_behind(cloud: LocalCloud, tmp_path: Path):
-    (one,) = watchers(cloud, tmp_path, [("c5d.xlarge", "a")])
+    (one,) = watchers(cloud, tmp_path, [("c5d.xlarge", "a")], forget="")
     assert one.pid is not None
     os.kill(one.pid, 9)
     assert eventually(lambda: machine(cloud, one.id).state == "terminated")
