@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any, get_args, is_typeddict
@@ -185,3 +187,10 @@ def test_the_component_host_can_infer_one_schema_for_all():
         for place in (definition.inputs, definition.outputs):
             assert [key for key, prop in place.items() if not prop.description] == []
     assert [definition.name for definition in found["type_definitions"].values() if definition.properties == {}] == []
+
+
+def test_importing_the_components_loads_no_service_of_the_sdk():
+    program = "import pulumi_aws, sys; before = set(sys.modules); import pulumi_spotbatch.aws; print(*set(sys.modules) - before)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    # What a module takes of the SDK for its annotations alone stands in quotes: aws.ec2 takes half a second.
+    assert [module for module in loaded if module.startswith("pulumi_aws.")] == []

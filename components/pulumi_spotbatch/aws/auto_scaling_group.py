@@ -185,7 +185,9 @@ def checked(name: str, args: SpotAutoScalingGroupArgs) -> SpotAutoScalingGroupAr
     return given
 
 
-def _mixed_instances(given: SpotAutoScalingGroupArgs, types: Sequence[InstanceType], strategy: str) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
+def _mixed_instances(
+    given: SpotAutoScalingGroupArgs, types: Sequence[InstanceType], strategy: str
+) -> "aws.autoscaling.GroupMixedInstancesPolicyArgs":
     template, on_demand = given["template"], given.get("on_demand", {})
     return aws.autoscaling.GroupMixedInstancesPolicyArgs(
         launch_template=aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateArgs(

@@ -113,7 +113,7 @@ def _shares(count: int, zones: Sequence[str]) -> dict[str, int]:
     return {zone: each + (rank < over) for rank, zone in enumerate(zones) if each + (rank < over)}
 
 
-def _target(zone: str, count: int, pool_tag: pulumi.Input[str]) -> aws.fis.ExperimentTemplateTargetArgs:
+def _target(zone: str, count: int, pool_tag: pulumi.Input[str]) -> "aws.fis.ExperimentTemplateTargetArgs":
     filters = [aws.fis.ExperimentTemplateTargetFilterArgs(path="State.Name", values=["running"])]
     if zone:
         filters.append(aws.fis.ExperimentTemplateTargetFilterArgs(path="Placement.AvailabilityZone", values=[zone]))
@@ -126,7 +126,7 @@ def _target(zone: str, count: int, pool_tag: pulumi.Input[str]) -> aws.fis.Exper
     )
 
 
-def _action(zone: str) -> aws.fis.ExperimentTemplateActionArgs:
+def _action(zone: str) -> "aws.fis.ExperimentTemplateActionArgs":
     return aws.fis.ExperimentTemplateActionArgs(
         name=_named("interrupt", zone),
         action_id="aws:ec2:send-spot-instance-interruptions",
@@ -139,7 +139,7 @@ def _named(what: str, zone: str) -> str:
     return f"{what}-{zone}" if zone else what
 
 
-def _log(log_group_arn: pulumi.Input[str]) -> aws.fis.ExperimentTemplateLogConfigurationArgs:
+def _log(log_group_arn: pulumi.Input[str]) -> "aws.fis.ExperimentTemplateLogConfigurationArgs":
     whole = pulumi.Output.from_input(log_group_arn).apply(lambda arn: arn if arn.endswith(":*") else f"{arn}:*")
     return aws.fis.ExperimentTemplateLogConfigurationArgs(
         log_schema_version=2,
@@ -149,7 +149,7 @@ def _log(log_group_arn: pulumi.Input[str]) -> aws.fis.ExperimentTemplateLogConfi
 
 def _drill_role(
     name: str, pool_tag: pulumi.Input[str], logs: bool, tags: Mapping[str, pulumi.Input[str]], child: pulumi.ResourceOptions
-) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
+) -> "tuple[aws.iam.Role, aws.iam.RolePolicy]":
     """The experiment's role: interrupt this pool's machines, nothing else. https://docs.aws.amazon.com/fis/latest/userguide/getting-started-iam-service-role.html"""
     look_up = pulumi.InvokeOutputOptions(parent=child.parent)
     partition = aws.get_partition_output(opts=look_up).partition

@@ -173,7 +173,9 @@ def _on_rebalance(replace: bool) -> Any:
     )
 
 
-def _fleet_role(name: str, tags: Mapping[str, pulumi.Input[str]], child: pulumi.ResourceOptions) -> tuple[aws.iam.Role, aws.iam.RolePolicyAttachment]:
+def _fleet_role(
+    name: str, tags: Mapping[str, pulumi.Input[str]], child: pulumi.ResourceOptions
+) -> "tuple[aws.iam.Role, aws.iam.RolePolicyAttachment]":
     """The role with which EC2 launches, tags and stops the fleet's machines.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-fleet-prerequisites.html, its guard against other accounts' fleets included.

@@ -98,7 +98,7 @@ def watched(
 
 def declare(
     name: str, alarm: Alarm, topic_arn: pulumi.Input[str] | None, tags: Mapping[str, pulumi.Input[str]], child: pulumi.ResourceOptions
-) -> aws.cloudwatch.MetricAlarm:
+) -> "aws.cloudwatch.MetricAlarm":
     """The CloudWatch alarm; it tells the topic, if there is one, when it goes off and when it is over."""
     topics = None if topic_arn is None else [topic_arn]
     return aws.cloudwatch.MetricAlarm(

@@ -90,7 +90,7 @@ def steps(scaling: Scaling) -> list[_Step]:
 
 
 def scale_fleet(
-    name: str, fleet: aws.ec2.SpotFleetRequest, scaling: Scaling, tags: Mapping[str, pulumi.Input[str]], child: pulumi.ResourceOptions
+    name: str, fleet: "aws.ec2.SpotFleetRequest", scaling: Scaling, tags: Mapping[str, pulumi.Input[str]], child: pulumi.ResourceOptions
 ) -> None:
     """Let Application Auto Scaling set the target capacity of a Spot Fleet."""
     target = aws.appautoscaling.Target(
@@ -126,7 +126,7 @@ def scale_fleet(
 
 
 def scale_group(
-    name: str, group: aws.autoscaling.Group, scaling: Scaling, tags: Mapping[str, pulumi.Input[str]], child: pulumi.ResourceOptions
+    name: str, group: "aws.autoscaling.Group", scaling: Scaling, tags: Mapping[str, pulumi.Input[str]], child: pulumi.ResourceOptions
 ) -> None:
     """Let a step policy of its own set the desired capacity of an Auto Scaling group."""
     policy = aws.autoscaling.Policy(
