@@ -61,7 +61,7 @@ def test_an_interruption_warns_by_event_and_metadata_then_takes_the_whole_machin
     (notice,) = notices  # The time never moves.
     assert json.loads(notice.removesuffix(" 200")) == {"action": "terminate", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(deadline))}
 
-    time.sleep(0.3)
+    time.sleep(0.8)
     assert deadline - 0.5 < last_sign(tmp_path, one) <= deadline + 0.5
     events = [event for event in heard() if event["detail"]["instance-id"] == one.id]
     assert [event["detail"].get("state", event["detail-type"]) for event in events] == ["pending", "running", WARNING, "shutting-down", "terminated"]
@@ -79,8 +79,8 @@ def test_many_machines_are_taken_at_one_moment_and_replaced_from_other_pools(clo
     deadlines = cloud.market.interrupt([one.id for one in machines], notice_seconds=2)
     assert set(deadlines) == {one.id for one in machines} and len(set(deadlines.values())) == 1
     assert eventually(lambda: all(machine(cloud, one.id).state == "terminated" for one in machines))
-    time.sleep(0.3)
-    assert max(last_sign(tmp_path, one) for one in machines) < min(deadlines.values()) + 1.5
+    time.sleep(1)
+    assert max(last_sign(tmp_path, one) for one in machines) < min(deadlines.values()) + 1
     assert eventually(lambda: len(members(cloud, machines[0].owner)) == 6)
     assert {one.zone for one in members(cloud, machines[0].owner)} == {"us-east-1b"}
 
@@ -114,8 +114,9 @@ def test_a_machine_can_vanish_without_any_word(cloud: LocalCloud, tmp_path: Path
     assert one.pid is not None
     cloud.market.kill(one.id, event=False)
     assert not Path(f"/proc/{one.pid}").exists()
-    assert last_sign(tmp_path, one) <= time.time()
-    time.sleep(0.3)
+    gone = time.time()
+    time.sleep(0.5)
+    assert last_sign(tmp_path, one) <= gone
     assert [event for event in heard() if event["detail"]["instance-id"] == one.id] == []
 
 
