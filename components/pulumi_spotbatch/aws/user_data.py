@@ -148,8 +148,11 @@ def _environment(start: Start) -> str:
     return f"""cat >"$root/etc/spotbatch/worker.env" <<'END'
 {text}
 END
-echo "AWS_DEFAULT_REGION=$region" >>"$root/etc/spotbatch/worker.env"
-echo "SPOTBATCH_LOG_STREAM=$machine" >>"$root/etc/spotbatch/worker.env"
+cat >>"$root/etc/spotbatch/worker.env" <<END
+AWS_DEFAULT_REGION=$region
+SPOTBATCH_LOG_STREAM=$machine
+PYTHONPYCACHEPREFIX=$root/var/lib/spotbatch/pycache
+END
 """
 
 

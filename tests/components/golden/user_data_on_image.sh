@@ -45,8 +45,11 @@ SPOTBATCH_QUEUE=https://sqs.us-east-1.amazonaws.com/123456789012/tasks
 SPOTBATCH_LOG_GROUP=m-logs-1a2b3c4
 SPOTBATCH_SECRETS='{"LICENCE": "arn:aws:ssm:us-east-1:123456789012:parameter/licence", "PIP_INDEX_URL": "arn:aws:secretsmanager:us-east-1:123456789012:secret:index-AbCdEf"}'
 END
-echo "AWS_DEFAULT_REGION=$region" >>"$root/etc/spotbatch/worker.env"
-echo "SPOTBATCH_LOG_STREAM=$machine" >>"$root/etc/spotbatch/worker.env"
+cat >>"$root/etc/spotbatch/worker.env" <<END
+AWS_DEFAULT_REGION=$region
+SPOTBATCH_LOG_STREAM=$machine
+PYTHONPYCACHEPREFIX=$root/var/lib/spotbatch/pycache
+END
 
 python=/opt/job/bin/python
 
