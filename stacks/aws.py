@@ -19,7 +19,7 @@ from pulumi_spotbatch.aws import (
 
 from .settings import AwsSettings, FleetSettings, GroupSettings, MachineSettings
 
-Subnets = pulumi.Input[Sequence[pulumi.Input[str]]]
+Subnets = Sequence[pulumi.Input[str]]
 
 
 def declare(settings: AwsSettings) -> Mapping[str, Any]:
@@ -68,7 +68,7 @@ def _place(settings: AwsSettings, tags: Mapping[str, str]) -> tuple[pulumi.Input
     if settings.network.subnet_ids is not None:
         return aws.ec2.get_subnet_output(id=settings.network.subnet_ids[0]).vpc_id, list(settings.network.subnet_ids)
     network = Network("network", settings.network.args(tags=tags))
-    return network.vpc_id, network.subnet_ids
+    return network.vpc_id, network.subnets
 
 
 def machine_args(machine: MachineSettings, queue: QueueAccess, vpc_id: pulumi.Input[str], tags: Mapping[str, str]) -> Any:
