@@ -5,6 +5,7 @@ Written against MiniStack 1.5.33; tests/lab/cloud re-checks what is used here wh
 # pyright: reportMissingImports=false
 
 import contextlib
+import html
 import json
 import secrets
 import time
@@ -18,6 +19,9 @@ from lab.cloud.market.query import Parameters, QueryService, Refusal
 
 Scope = tuple[str, str]
 """Account and region."""
+
+Handler = Callable[[Parameters], tuple[int, dict[str, str], bytes]]
+"""How MiniStack answers an action: form parameters in; status, headers and XML out."""
 
 CREDENTIAL_SECONDS = 6 * 3600
 """EC2 gives an instance's role keys of about six hours."""
@@ -39,15 +43,12 @@ def serve(service: str, action: str, answer: Callable[[dict[str, Any]], dict[str
     protocol = _protocol(service)
 
     def handle(parameters: Parameters) -> tuple[int, dict[str, str], bytes]:
-        try:
-            return module._xml(200, f"{action}Response", protocol.write(action, answer(protocol.read(action, parameters))))
-        except Refusal as refusal:
-            return module._error(refusal.code, refusal.message, 400)
+        return module._xml(200, f"{action}Response", protocol.write(action, answer(protocol.read(action, parameters))))
 
-    module._ACTION_MAP[action] = handle
+    module._ACTION_MAP[action] = _refusing(module, handle)
 
 
-def original(service: str, action: str) -> Callable[[Parameters], tuple[int, dict[str, str], bytes]]:
+def original(service: str, action: str) -> Handler:
     """MiniStack's own handler of an action, as it stands now."""
     return {"ec2": ec2, "autoscaling": autoscaling}[service]._ACTION_MAP[action]
 
@@ -262,17 +263,31 @@ def stamp(at: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
-def keep_market_options() -> None:
-    """Let launch templates remember that they ask for Spot, which MiniStack drops: Auto Scaling refuses some of those."""
-    parse = ec2._parse_lt_data
+def keep_whole_templates() -> None:
+    """Let launch templates keep every field they are given; MiniStack keeps some, and a refresh would show the rest as drift."""
+    protocol = _protocol("ec2")
 
     def parse_lt_data(parameters: Parameters, prefix: str = "LaunchTemplateData") -> dict[str, Any]:
-        data = parse(parameters, prefix)
-        if kind := ec2._p(parameters, f"{prefix}.InstanceMarketOptions.MarketType"):
-            data["InstanceMarketOptions"] = {"MarketType": kind}
-        return data
+        return protocol.read_shape("RequestLaunchTemplateData", parameters, prefix)
 
-    ec2._parse_lt_data = parse_lt_data
+    def lt_data_xml(data: dict[str, Any]) -> str:
+        return protocol.write_shape("ResponseLaunchTemplateData", data)
+
+    ec2._parse_lt_data, ec2._lt_data_xml = parse_lt_data, lt_data_xml
+    for action in ("CreateLaunchTemplate", "CreateLaunchTemplateVersion"):
+        ec2._ACTION_MAP[action] = _refusing(ec2, ec2._ACTION_MAP[action])
+
+
+def _refusing(module: Any, handler: Handler) -> Handler:
+    """The handler, with refusals from what it calls as AWS would answer them."""
+
+    def handle(parameters: Parameters) -> tuple[int, dict[str, str], bytes]:
+        try:
+            return handler(parameters)
+        except Refusal as refusal:
+            return module._error(html.escape(refusal.code), html.escape(refusal.message), 400)
+
+    return handle
 
 
 def show_spot_instances() -> None:

@@ -50,7 +50,7 @@ class Market:
         emulator.serve("ec2", "DescribeSpotPriceHistory", self._price_history)
         emulator.serve("ec2", "TerminateInstances", lambda request: self._terminate(request, terminate))
         emulator.show_spot_instances()
-        emulator.keep_market_options()
+        emulator.keep_whole_templates()
         self.routes: dict[str, Callable[[dict[str, Any]], Any]] = {
             "machines": lambda _: [_view(one) for one in self.instances.all()],
             "pools": lambda _: [{"type": kind, "zone": zone, "depth": self.pools.depth((kind, zone))} for kind, zone in self.pools.known()],

@@ -27,9 +27,16 @@ class QueryService:
 
     def read(self, action: str, parameters: Parameters) -> dict[str, Any]:
         """The request's members by name. Raises Refusal for a missing required member, a wrong number or a value outside an enumeration."""
-        flat = {name: value[0] if isinstance(value, list) else value for name, value in parameters.items()}
         shape = self._model.operation_model(action).input_shape
-        return (self._read(flat, shape, "") or {}) if shape else {}
+        return (self._read(_flat(parameters), shape, "") or {}) if shape else {}
+
+    def read_shape(self, shape: str, parameters: Parameters, prefix: str) -> dict[str, Any]:
+        """A structure that stands under `prefix` in a request, by the shape's name; empty if it is not there."""
+        return self._read(_flat(parameters), self._model.shape_for(shape), prefix) or {}
+
+    def write_shape(self, shape: str, value: dict[str, Any]) -> str:
+        """The inside of an element of that shape."""
+        return self._write(value, self._model.shape_for(shape))
 
     def write(self, action: str, result: dict[str, Any]) -> str:
         """The inside of `<ActionResponse>`."""
@@ -83,6 +90,10 @@ class QueryService:
         if shape.type_name == "boolean":
             return "true" if value else "false"
         return html.escape(str(value))
+
+
+def _flat(parameters: Parameters) -> Parameters:
+    return {name: value[0] if isinstance(value, list) else value for name, value in parameters.items()}
 
 
 def _scalar(shape: Any, text: str, where: str) -> Any:
