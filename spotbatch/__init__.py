@@ -1,0 +1,5 @@
+"""Batch work that survives Spot interruptions: notice, checkpoint, give back, resume."""
+
+from spotbatch.worker import BatchWorker
+
+__all__ = ["BatchWorker"]

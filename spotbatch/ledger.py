@@ -25,6 +25,8 @@ MERGE_AT = 64
 """Entries of a list after which the next save writes one payload for all: a DynamoDB item holds 400 KB at most."""
 
 HISTORY = 40
+TRACEBACK = 4_000
+"""Characters of a traceback that are kept: its end."""
 
 
 class Fenced(Exception):
@@ -130,10 +132,9 @@ class Ledger:
 
     def fail(self, claim: Task, traceback: str) -> Task:
         """The job itself raised; progress is kept. Dead after MAX_FAILURES. Raises Fenced."""
-        names = claim.checkpoints
-        task = self._under(
-            claim, lambda task: self._requeue(replace(task, checkpoints=names, traceback=traceback), "failed", traceback.strip().split("\n")[-1])
-        )
+        names, told = claim.checkpoints, traceback.strip()[-TRACEBACK:]
+        last = told.rsplit("\n", 1)[-1]
+        task = self._under(claim, lambda task: self._requeue(replace(task, checkpoints=names, traceback=told), "failed", last))
         self.ring(task)
         return task
 

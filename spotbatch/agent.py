@@ -1,0 +1,318 @@
+"""One per machine: `python -m spotbatch.agent MODULE:CLASS`. Starts the worker processes, beats for them, and leads them out at a notice."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from dataclasses import dataclass, replace
+
+from spotbatch import clouds, log
+from spotbatch.ledger import Ledger
+from spotbatch.log import say
+from spotbatch.machine import Machine
+from spotbatch.notice import Notice
+from spotbatch.process import UNREACHABLE, BadJob, load, new_process_id
+from spotbatch.protocols import Host, StoreError
+from spotbatch.registry import Replaced
+from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
+from spotbatch.sweep import Sweep
+from spotbatch.task import Cause, Task
+from spotbatch.watcher import Watcher
+
+LEASE_SECONDS = 60.0
+BEATS_PER_LEASE = 3
+MARGIN_SECONDS = 15.0
+"""An item that has not ended so long before the deadline is cut short; a quarter of the notice where that is less."""
+STOP_SECONDS = 90.0
+"""How long a stop without a deadline of its own may take: what the service file gives it."""
+AFTERLIFE_SECONDS = 300.0
+"""A drained machine that is still alive so long past its deadline shuts itself down: nobody wants to pay for it."""
+REBALANCE_SECONDS = 120.0
+TICK = 0.05
+_RESTART_PAUSES = (0.0, 1.0, 5.0, 20.0)
+
+
+@dataclass
+class Child:
+    """A worker process and the cell of the board that it writes."""
+
+    cell: int
+    id: str = ""
+    process: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    not_before: float = 0.0
+    cut: bool = False
+
+
+class Agent:
+    """Leads the workers of one machine. `run` returns the exit status."""
+
+    def __init__(self, queue: str, job: str, host: Host, *, processes: int = 1, lease: float = LEASE_SECONDS, until_empty: bool = False) -> None:
+        self.queue, self.job, self.host, self.lease, self.until_empty = queue, job, host, lease, until_empty
+        self.ledger = Ledger(clouds.connect(queue), lease=lease)
+        self.identity = host.identity()
+        self.id = uuid.uuid4().hex[:12]
+        self.board = SignalBoard.make(processes)
+        self.children = [Child(cell) for cell in range(processes)]
+        self.dead: dict[str, Cause] = {}
+        """Processes that have ended, and what their unfinished task counts as."""
+        self.notice: Notice | None = None
+        self._lock = threading.Lock()
+        self._machine: Machine = self.ledger.machines.register(self.identity, self.id)
+        self._beaten = self._swept = time.monotonic()
+        self._told_drained = False
+        self._terminated = False
+
+    # -- notices: called from the watcher's thread and from the signal handler --------------------------------------------------------------
+
+    def hear(self, notice: Notice) -> None:
+        """Take a notice in; the strongest kind and the earliest deadline stand."""
+        with self._lock:
+            if notice.kind == "rebalance":
+                if self.board.board.level < REBALANCE:
+                    say("notice", kind="rebalance", reason=notice.reason)
+                    self.board.board.deadline = time.monotonic() + REBALANCE_SECONDS
+                    self.board.board.level = REBALANCE
+                return
+            if notice.kind not in ("interruption", "stop"):
+                return
+            known = self.notice
+            earlier = notice.deadline is not None and (known is None or known.deadline is None or notice.deadline < known.deadline)
+            if known is not None and not earlier and (known.kind == notice.kind or known.kind == "interruption"):
+                return
+            now = self.ledger.store.now()
+            left = STOP_SECONDS if notice.deadline is None else max(0.0, notice.deadline - now)
+            hook = notice.hook or (known.hook if known else None)
+            self.notice = replace(notice, hook=hook, deadline=notice.deadline if earlier or known is None else known.deadline)
+            self.board.board.deadline = time.monotonic() + left
+            self.board.board.level = DRAIN
+            say("notice", kind=notice.kind, reason=notice.reason, seconds_left=round(left, 1), sent=notice.sent, delay=round(now - notice.sent, 3))
+
+    def terminate(self, *_: object) -> None:
+        self._terminated = True
+
+    # -- the life of an agent ---------------------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Until stopped, or, if asked, until the queue is empty. 0; 143 after SIGTERM."""
+        signal.signal(signal.SIGTERM, self.terminate)
+        signal.signal(signal.SIGINT, self.terminate)
+        watcher = Watcher(self.host, self.ledger.machines, lambda: (self._machine.id, self._machine.boot, self.id), self.hear)
+        self._watcher = watcher
+        watcher.start()
+        say("agent started", agent=self.id, boot=self.identity.boot, job=self.job, processes=len(self.children), lease=self.lease)
+        try:
+            while True:
+                self._step()
+                if self.notice is None and self._terminated:
+                    self.hear(Notice(self.identity.machine, "stop", self.ledger.store.now(), None, "SIGTERM"))
+                if self.until_empty and self.notice is None and all(child.process is None and child.starts for child in self.children):
+                    return 0
+                if self._told_drained and self._terminated:
+                    return 143
+                time.sleep(TICK)
+        finally:
+            watcher.stop()
+            self._kill_children()
+            self._take_back()
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        self._look_after_children(now)
+        if now - self._beaten >= self.lease / BEATS_PER_LEASE:
+            self._beat(now)
+        if self.notice is not None:
+            self._lead_out(now)
+        elif now - self._swept >= min(60.0, self.lease) and any(not self.board.cells[child.cell].busy for child in self.children):
+            self._swept = now
+            self._sweep()
+
+    def _look_after_children(self, now: float) -> None:
+        limit = load(self.job).item_seconds_max
+        for child in self.children:
+            if child.process is not None and (status := child.process.poll()) is not None:
+                self._bury(child, status, now)
+            if (
+                child.process is None
+                and self.notice is None
+                and now >= child.not_before
+                and not (self.until_empty and child.starts and not self._failed(child))
+            ):
+                self._start(child)
+            since = self.board.cells[child.cell].item_since
+            if child.process is not None and limit is not None and since and now - since > limit:
+                say("item took too long", 40, process=child.id, seconds=round(now - since, 1), allowed=limit)
+                child.process.kill()
+
+    def _failed(self, child: Child) -> bool:
+        return child.id in self.dead
+
+    def _start(self, child: Child) -> None:
+        child.id, child.cut = new_process_id(), False
+        cell = self.board.cells[child.cell]
+        cell.item_since = cell.busy = 0.0
+        identity = [self.identity.machine, self.identity.boot, self.id, child.id]
+        places = [
+            str(self.board.descriptor),
+            str(child.cell),
+            str(len(self.children)),
+            str(self.lease),
+            "1" if self.until_empty else "0",
+            str(os.getpid()),
+        ]
+        command = [sys.executable, "-u", "-m", "spotbatch.process", self.queue, self.job, *identity, *places]
+        child.process = subprocess.Popen(command, pass_fds=(self.board.descriptor,), stdin=subprocess.DEVNULL)
+        child.starts += 1
+
+    def _bury(self, child: Child, status: int, now: float) -> None:
+        """A process has ended: what it may still hold is taken back now, and at every beat from here on, as a claim may land late."""
+        child.process = None
+        self.board.cells[child.cell].busy = self.board.cells[child.cell].item_since = 0.0
+        if status == 0:
+            return
+        say("worker process ended", 30, process=child.id, status=status)
+        self.dead[child.id] = "lost" if status == UNREACHABLE else "failed"
+        child.not_before = now + _RESTART_PAUSES[min(child.starts, len(_RESTART_PAUSES)) - 1]
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Queue again every running task that names this agent and a process that is not alive."""
+        alive = {child.id for child in self.children if child.process is not None and child.process.poll() is None}
+        try:
+            for record in self.ledger.store.tasks_in("running", self.identity.machine):
+                task = self.ledger.task(record["run"], record["task"])
+                if (
+                    task is not None
+                    and task.state == "running"
+                    and task.owner is not None
+                    and task.owner.agent == self.id
+                    and task.owner.process not in alive
+                ):
+                    self._take(task)
+        except (StoreError, ValueError) as fault:
+            say("cannot take back", 30, why=str(fault))
+
+    def _take(self, task: Task) -> None:
+        assert task.owner is not None
+        cause: Cause = "interrupted" if self.notice is not None else self.dead.get(task.owner.process, "failed")
+        if self.ledger.take_from(task, cause, "its worker process ended"):
+            say("queued again", run=task.run, task=task.id, epoch=task.epoch + 1, cause=cause)
+
+    def _beat(self, now: float) -> None:
+        """Raises nothing: an agent that cannot beat for a lease stops its workers, as somebody else may run their tasks by now."""
+        try:
+            self._machine = self.ledger.machines.beat(self._machine, metadata_ok=self._watcher.metadata_ok)
+            self._beaten = now
+            self._take_back()
+        except Replaced:
+            say("machine record gone or replaced", 40)
+            self._kill_children()
+            self.id = uuid.uuid4().hex[:12]
+            self._machine = self.ledger.machines.register(self.identity, self.id)
+            self._beaten = now
+        except (StoreError, ValueError) as fault:
+            say("cannot beat", 30, why=str(fault), silent=round(now - self._beaten, 1))
+            if now - self._beaten >= self.lease:
+                self._kill_children()
+
+    def _sweep(self) -> None:
+        try:
+            swept = Sweep(self.ledger).everything()
+        except StoreError as fault:
+            say("cannot sweep", 30, why=str(fault))
+            return
+        for task in swept.requeued:
+            say("queued again", run=task.run, task=task.id, epoch=task.epoch, cause=task.history[-1]["what"], why=task.history[-1].get("why"))
+        for fault in swept.bad:
+            say("bad record", 40, why=fault)
+
+    # -- the way out ------------------------------------------------------------------------------------------------------------------------
+
+    def _lead_out(self, now: float) -> None:
+        assert self.notice is not None
+        deadline = self.board.board.deadline
+        busy = [child for child in self.children if child.process is not None and self.board.cells[child.cell].busy]
+        notice_seconds = deadline - now
+        margin = min(MARGIN_SECONDS, max(1.0, 0.25 * (STOP_SECONDS if self.notice.deadline is None else self.notice.deadline - self.notice.sent)))
+        for child in busy:
+            if notice_seconds < margin and not child.cut and child.process is not None:
+                child.cut = True
+                child.process.send_signal(signal.SIGUSR1)
+        if not busy and not self._told_drained:
+            self._tell_drained()
+        if self.notice.kind == "interruption" and now > deadline + AFTERLIFE_SECONDS:
+            say("still alive after the deadline", 30)
+            self.host.shut_down()
+            self.board.board.deadline = now
+
+    def _tell_drained(self) -> None:
+        """Everything was given back: say so in the ledger, and to the pool if it waits for that."""
+        assert self.notice is not None
+        self._take_back()
+        try:
+            self.ledger.machines.drain(self._machine, self.notice)
+            self.ledger.machines.drained(self._machine)
+        except (Replaced, StoreError, ValueError) as fault:
+            say("cannot say drained", 30, why=str(fault))
+        if self.notice.kind == "stop":
+            try:
+                self.host.complete_hook()
+            except Exception as fault:
+                say("cannot complete the lifecycle hook", 40, why=str(fault))
+        self._told_drained = True
+        say("drained", kind=self.notice.kind, seconds_left=round(self.board.board.deadline - time.monotonic(), 1))
+
+    def _kill_children(self) -> None:
+        for child in self.children:
+            if child.process is not None:
+                child.process.kill()
+                child.process.wait()
+                self.dead.setdefault(child.id, "lost")
+                child.process = None
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 256")
+    return int(text)
+
+
+def _lease(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 1 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 3600")
+    return value
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line of a machine. 0; 2 for a wrong command line; 75 when the queue cannot be reached; 143 after SIGTERM."""
+    parser = argparse.ArgumentParser(prog="spotbatch worker", description="Run tasks on this machine until it is taken away.")
+    parser.add_argument("job", metavar="MODULE:CLASS", help="a BatchWorker, importable from the current folder")
+    parser.add_argument("--queue", default=os.environ.get("SPOTBATCH_QUEUE", clouds.DEFAULT_QUEUE), help="local:FOLDER or an SQS queue URL")
+    parser.add_argument("--processes", type=_positive, default=1, metavar="N", help="worker processes of this machine (1)")
+    parser.add_argument("--lease", type=_lease, default=LEASE_SECONDS, metavar="SECONDS", help="silence after which a machine counts as gone (60)")
+    parser.add_argument("--until-empty", action="store_true", help="end when no task is queued or running")
+    chosen = parser.parse_args(arguments)
+    try:
+        load(chosen.job)
+        host = clouds.host(chosen.queue)
+        log.start(machine=host.identity().machine)
+        agent = Agent(chosen.queue, chosen.job, host, processes=chosen.processes, lease=chosen.lease, until_empty=chosen.until_empty)
+    except (BadJob, clouds.BadQueueName) as fault:
+        print(f"spotbatch worker: error: {fault}", file=sys.stderr)
+        return 2
+    except (StoreError, OSError) as fault:
+        print(f"spotbatch worker: error: {fault}", file=sys.stderr)
+        return UNREACHABLE
+    return agent.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

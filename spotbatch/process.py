@@ -1,0 +1,160 @@
+"""A worker process: hear a bell, claim, run, again. Started by the agent; ends with it."""
+
+import ctypes
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spotbatch import clouds, log
+from spotbatch.ledger import Ledger, Refused
+from spotbatch.log import say
+from spotbatch.owner import Owner
+from spotbatch.protocols import StoreError
+from spotbatch.runner import OutOfTime, Runner
+from spotbatch.signal_board import DRAIN, SignalBoard
+from spotbatch.worker import BatchWorker
+
+UNREACHABLE = 75
+"""Exit status when the ledger could not be reached: what the process held is lost, and nobody's failure."""
+
+BAD_JOB = 64
+"""Exit status when the job's name leads nowhere: trying again is no use."""
+
+WAIT_SECONDS = 5.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Start:
+    """What an agent tells a new process."""
+
+    queue: str
+    job: str
+    owner: Owner
+    cell: int
+    processes: int
+    lease: float
+    until_empty: bool
+    parent: int
+
+    def to_text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_text(text: str) -> "Start":
+        fields = json.loads(text)
+        return Start(**{**fields, "owner": Owner(**fields["owner"])})
+
+
+class BadJob(Exception):
+    """MODULE:CLASS does not name a BatchWorker; the text says what was found."""
+
+
+def load(name: str) -> type[BatchWorker]:
+    """The job's class, importable from the current folder. Raises BadJob."""
+    module_name, colon, class_name = name.partition(":")
+    if not (module_name and colon and class_name):
+        raise BadJob(f"job: {name!r} is not MODULE:CLASS, as in thumbnails:Thumbnails")
+    if "" not in sys.path and os.getcwd() not in sys.path:  # noqa: PTH109
+        sys.path.insert(0, "")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as fault:
+        if fault.name and module_name.split(".")[0] == fault.name.split(".")[0]:
+            raise BadJob(f"job: {name!r}: there is no module {module_name} in the current folder or on the Python path") from None
+        raise
+    job = getattr(module, class_name, None)
+    if not (isinstance(job, type) and issubclass(job, BatchWorker)):
+        known = [
+            key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, BatchWorker) and value is not BatchWorker
+        ]
+        raise BadJob(
+            f"job: {name!r}: {class_name} is {'absent' if job is None else 'no BatchWorker'}; {module_name} has {', '.join(known) or 'none'}"
+        )
+    return job
+
+
+def end_with_parent(parent: int) -> None:
+    """An old worker must never outlive its agent."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class WorkerProcess:
+    """Claims tasks under one owner until the board says drain, or, if asked, until the queue is empty."""
+
+    def __init__(self, start: Start, job: BatchWorker, board: SignalBoard) -> None:
+        backend = clouds.connect(start.queue)
+        self.ledger, self.doorbell, self.owner = Ledger(backend, lease=start.lease), backend.doorbell, start.owner
+        self.board, self.cell = board.board, board.cells[start.cell]
+        self.cell.item_limit = job.item_seconds_max or 0.0
+        self.runner = Runner(self.ledger, job, board, start.cell)
+
+    def work(self, *, until_empty: bool) -> None:
+        """Raises StoreError."""
+        while self.board.level < DRAIN:
+            bell = self.doorbell.wait(0.5 if until_empty else WAIT_SECONDS)
+            if bell is None:
+                if until_empty and not self.ledger.backlog():
+                    return
+                continue
+            try:
+                claim = self.ledger.claim(bell.run, bell.task, self.owner)
+            except Refused as why:
+                if not why.leave_bell:
+                    self.doorbell.silence(bell)
+                    continue
+                self.doorbell.leave(bell)
+                time.sleep(1.0)
+                continue
+            # Busy before the bell is silenced: an agent that looks now sees a process that holds a claim.
+            self.cell.busy = 1.0
+            self.doorbell.silence(bell)
+            say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
+            self.runner.run(claim)
+            self.cell.busy = 0.0
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m spotbatch.process DESCRIPTOR START`, by the agent only."""
+    start = Start.from_text(arguments[1])
+    end_with_parent(start.parent)
+    log.start(machine=start.owner.machine, process=start.owner.process)
+    board = SignalBoard(int(arguments[0]), start.processes)
+    # Ctrl-C and a service manager's stop reach the agent, which tells its workers by the board.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        job = load(start.job)()
+        job.setup()
+    except BadJob as fault:
+        print(f"spotbatch worker: error: {fault}", file=sys.stderr)
+        return BAD_JOB
+    except Exception:
+        say("job cannot start", 40, error=traceback.format_exc())
+        return 1
+    try:
+        worker = WorkerProcess(start, job, board)
+
+        def out_of_time(*_: Any) -> None:
+            if worker.runner.in_item:
+                raise OutOfTime
+
+        signal.signal(signal.SIGUSR1, out_of_time)
+        worker.work(until_empty=start.until_empty)
+    except StoreError as fault:
+        say("ledger unreachable", 40, why=str(fault))
+        return UNREACHABLE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""Listen for the machine's end: its own metadata every 2 s, and its own ledger record, which the handler marks."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from spotbatch.log import say
+from spotbatch.notice import Notice
+from spotbatch.protocols import Host, StoreError
+from spotbatch.registry import Registry
+
+POLL_SECONDS = 2.0
+"""AWS asks for a look every 5 s at least; Karpenter's and the node termination handler's agents take 2 s."""
+
+SCHEDULED_AHEAD = 300.0
+"""Maintenance announced days before is acted on this many seconds ahead."""
+
+
+class Watcher(threading.Thread):
+    """Calls `heard` with every notice it sees, from its own thread; the same one again and again while it stands."""
+
+    def __init__(self, host: Host, registry: Registry, agent: Callable[[], tuple[str, str, str]], heard: Callable[[Notice], None]) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self._host, self._registry, self._agent, self._heard = host, registry, agent, heard
+        self._stop = threading.Event()
+        self.metadata_ok = True
+        """False while the metadata service cannot be asked: never read as "no notice" in silence."""
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            begun = time.monotonic()
+            self._ask_metadata()
+            self._ask_ledger()
+            self._stop.wait(max(0.1, POLL_SECONDS - (time.monotonic() - begun)))
+
+    def _ask_metadata(self) -> None:
+        try:
+            for notice in self._host.notices():
+                self._heard(notice)
+            ok = True
+        except (OSError, ValueError) as fault:
+            ok = False
+            if self.metadata_ok:
+                say("metadata service blind", 30, why=str(fault))
+        if ok and not self.metadata_ok:
+            say("metadata service seen again")
+        self.metadata_ok = ok
+
+    def _ask_ledger(self) -> None:
+        machine, boot, agent = self._agent()
+        try:
+            record = self._registry.read(machine)
+        except (StoreError, ValueError):
+            return
+        if record is None or (record.boot, record.agent) != (boot, agent):
+            return
+        if record.state == "draining":
+            kind = "interruption" if record.kind == "interruption" else "stop"
+            self._heard(Notice(machine, kind, record.notice_sent or record.beat, record.deadline, record.reason, record.hook))
+        elif record.rebalance_sent:
+            self._heard(Notice(machine, "rebalance", record.rebalance_sent, None, "rebalance recommendation"))
+        if record.due and record.due - self._registry.store.now() < SCHEDULED_AHEAD:
+            self._heard(Notice(machine, "stop", record.beat, record.due, "scheduled change"))
