@@ -120,7 +120,11 @@ def test_the_role_may_work_on_the_queue_and_write_its_logs_and_nothing_else():
     assert set(documents) == {"m-may-work", "m-may-log"}
     assert documents["m-may-work"] == QUEUE["worker_policy"]
     assert json.loads(documents["m-may-log"])["Statement"] == [
-        {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "arn:aws:cloudwatch:us-east-1:123456789012:m-logs:*"}
+        {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": ["arn:aws:cloudwatch:us-east-1:123456789012:m-logs", "arn:aws:cloudwatch:us-east-1:123456789012:m-logs:*"],
+        }
     ]
 
 

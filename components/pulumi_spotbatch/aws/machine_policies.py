@@ -15,7 +15,8 @@ ECR_IMAGE = re.compile(r"(?P<host>(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z
 
 def logs_policy(log_group_arn: pulumi.Input[str]) -> pulumi.Output[str]:
     """Write to one's own log group."""
-    return document(allow(["logs:CreateLogStream", "logs:PutLogEvents"], pulumi.Output.concat(log_group_arn, ":*")))
+    # IAM's reference names the group for the first action and the stream for the second.
+    return document(allow(["logs:CreateLogStream", "logs:PutLogEvents"], [log_group_arn, pulumi.Output.concat(log_group_arn, ":*")]))
 
 
 def secrets_policy(arns: Sequence[pulumi.Input[str]]) -> pulumi.Output[str]:
