@@ -75,7 +75,7 @@ def check_image(faults: Faults, types: Sequence[InstanceType], template: Templat
     names = [entry["name"] for entry in types if "name" in entry and spelled_right(entry["name"])]
     strangers = [name for name in names if wanted not in (None, architecture(name))]
     if strangers:
-        faults.add("instance_types", strangers, f"{wanted} types, as the template's machine image is; or another image")
+        faults.add("instance_types", strangers, f"{wanted} types, as image.architecture of the template says")
 
 
 def check_subnets(faults: Faults, subnet_ids: Sequence[Any], accept_few_pools: bool) -> None:

@@ -243,7 +243,7 @@ def test_the_sound_arguments_that_faults_are_planted_in_are_taken():
 def test_the_default_types_too_must_boot_the_templates_image(kind: type):
     args = {"template": {**TEMPLATE, "architecture": "arm64"}, "subnet_ids": SOUND["subnet_ids"]}
     (said,) = refused(kind, args)
-    assert said.endswith("allowed: arm64 types, as the template's machine image is; or another image")
+    assert said.endswith("allowed: arm64 types, as image.architecture of the template says")
     arm = [{"name": name} for name in ("m6g.xlarge", "m7g.xlarge", "c6g.xlarge")]
     assert declare(kind, {**args, "instance_types": arm})
 
