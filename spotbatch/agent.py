@@ -15,7 +15,8 @@ from spotbatch.ledger import Ledger
 from spotbatch.log import say
 from spotbatch.machine import Machine
 from spotbatch.notice import Notice
-from spotbatch.process import UNREACHABLE, BadJob, load, new_process_id
+from spotbatch.owner import Owner
+from spotbatch.process import BAD_JOB, UNREACHABLE, Start
 from spotbatch.protocols import Host, StoreError
 from spotbatch.registry import Replaced
 from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
@@ -64,8 +65,9 @@ class Agent:
         self._lock = threading.Lock()
         self._machine: Machine = self.ledger.machines.register(self.identity, self.id)
         self._beaten = self._swept = time.monotonic()
-        self._told_drained = False
-        self._terminated = False
+        self._told_drained = self._terminated = False
+        self.bad_job = False
+        """A process found that the job's name leads nowhere, and has said so."""
 
     # -- notices: called from the watcher's thread and from the signal handler --------------------------------------------------------------
 
@@ -110,7 +112,9 @@ class Agent:
                 self._step()
                 if self.notice is None and self._terminated:
                     self.hear(Notice(self.identity.machine, "stop", self.ledger.store.now(), None, "SIGTERM"))
-                if self.until_empty and self.notice is None and all(child.process is None and child.starts for child in self.children):
+                if self.bad_job:
+                    return 2
+                if self.until_empty and self.notice is None and all(self._finished(child) for child in self.children):
                     return 0
                 if self._told_drained and self._terminated:
                     return 143
@@ -132,39 +136,28 @@ class Agent:
             self._sweep()
 
     def _look_after_children(self, now: float) -> None:
-        limit = load(self.job).item_seconds_max
         for child in self.children:
             if child.process is not None and (status := child.process.poll()) is not None:
                 self._bury(child, status, now)
-            if (
-                child.process is None
-                and self.notice is None
-                and now >= child.not_before
-                and not (self.until_empty and child.starts and not self._failed(child))
-            ):
+            may_start = child.process is None and self.notice is None and now >= child.not_before
+            if may_start and not (self.until_empty and self._finished(child)):
                 self._start(child)
-            since = self.board.cells[child.cell].item_since
-            if child.process is not None and limit is not None and since and now - since > limit:
+            cell = self.board.cells[child.cell]
+            since, limit = cell.item_since, cell.item_limit
+            if child.process is not None and limit and since and now - since > limit:
                 say("item took too long", 40, process=child.id, seconds=round(now - since, 1), allowed=limit)
                 child.process.kill()
 
-    def _failed(self, child: Child) -> bool:
-        return child.id in self.dead
+    def _finished(self, child: Child) -> bool:
+        return child.process is None and child.starts > 0 and child.id not in self.dead
 
     def _start(self, child: Child) -> None:
-        child.id, child.cut = new_process_id(), False
+        child.id, child.cut = uuid.uuid4().hex[:12], False
         cell = self.board.cells[child.cell]
         cell.item_since = cell.busy = 0.0
-        identity = [self.identity.machine, self.identity.boot, self.id, child.id]
-        places = [
-            str(self.board.descriptor),
-            str(child.cell),
-            str(len(self.children)),
-            str(self.lease),
-            "1" if self.until_empty else "0",
-            str(os.getpid()),
-        ]
-        command = [sys.executable, "-u", "-m", "spotbatch.process", self.queue, self.job, *identity, *places]
+        owner = Owner(self.identity.machine, self.identity.boot, self.id, child.id)
+        start = Start(self.queue, self.job, owner, child.cell, len(self.children), self.lease, self.until_empty, os.getpid())
+        command = [sys.executable, "-u", "-m", "spotbatch.process", str(self.board.descriptor), start.to_text()]
         child.process = subprocess.Popen(command, pass_fds=(self.board.descriptor,), stdin=subprocess.DEVNULL)
         child.starts += 1
 
@@ -172,7 +165,8 @@ class Agent:
         """A process has ended: what it may still hold is taken back now, and at every beat from here on, as a claim may land late."""
         child.process = None
         self.board.cells[child.cell].busy = self.board.cells[child.cell].item_since = 0.0
-        if status == 0:
+        self.bad_job = self.bad_job or status == BAD_JOB
+        if status in (0, BAD_JOB):
             return
         say("worker process ended", 30, process=child.id, status=status)
         self.dead[child.id] = "lost" if status == UNREACHABLE else "failed"
@@ -185,20 +179,14 @@ class Agent:
         try:
             for record in self.ledger.store.tasks_in("running", self.identity.machine):
                 task = self.ledger.task(record["run"], record["task"])
-                if (
-                    task is not None
-                    and task.state == "running"
-                    and task.owner is not None
-                    and task.owner.agent == self.id
-                    and task.owner.process not in alive
-                ):
-                    self._take(task)
+                owner = task.owner if task is not None else None
+                if task is not None and owner is not None and owner.agent == self.id and owner.process not in alive:
+                    self._take(task, owner)
         except (StoreError, ValueError) as fault:
             say("cannot take back", 30, why=str(fault))
 
-    def _take(self, task: Task) -> None:
-        assert task.owner is not None
-        cause: Cause = "interrupted" if self.notice is not None else self.dead.get(task.owner.process, "failed")
+    def _take(self, task: Task, owner: Owner) -> None:
+        cause: Cause = "interrupted" if self.notice is not None else self.dead.get(owner.process, "failed")
         if self.ledger.take_from(task, cause, "its worker process ended"):
             say("queued again", run=task.run, task=task.id, epoch=task.epoch + 1, cause=cause)
 
@@ -272,7 +260,7 @@ class Agent:
                 child.process.kill()
                 child.process.wait()
                 self.dead.setdefault(child.id, "lost")
-                child.process = None
+                child.process, child.not_before = None, time.monotonic() + _RESTART_PAUSES[-1]
 
 
 def _positive(text: str) -> int:
@@ -301,11 +289,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--until-empty", action="store_true", help="end when no task is queued or running")
     chosen = parser.parse_args(arguments)
     try:
-        load(chosen.job)
         host = clouds.host(chosen.queue)
         log.start(machine=host.identity().machine)
         agent = Agent(chosen.queue, chosen.job, host, processes=chosen.processes, lease=chosen.lease, until_empty=chosen.until_empty)
-    except (BadJob, clouds.BadQueueName) as fault:
+    except clouds.BadQueueName as fault:
         print(f"spotbatch worker: error: {fault}", file=sys.stderr)
         return 2
     except (StoreError, OSError) as fault:
