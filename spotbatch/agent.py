@@ -63,7 +63,7 @@ class Agent:
         """Processes that have ended, and what their unfinished task counts as."""
         self.notice: Notice | None = None
         self._lock = threading.Lock()
-        self._machine: Machine = self.ledger.machines.register(self.identity, self.id)
+        self._machine: Machine = self.ledger.machines.register(self.identity, self.id, self.lease)
         self._beaten = self._swept = time.monotonic()
         self._told_drained = self._terminated = False
         self.bad_job = False
@@ -200,7 +200,7 @@ class Agent:
             say("machine record gone or replaced", 40)
             self._kill_children()
             self.id = uuid.uuid4().hex[:12]
-            self._machine = self.ledger.machines.register(self.identity, self.id)
+            self._machine = self.ledger.machines.register(self.identity, self.id, self.lease)
             self._beaten = now
         except (StoreError, ValueError) as fault:
             say("cannot beat", 30, why=str(fault), silent=round(now - self._beaten, 1))

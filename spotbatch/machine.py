@@ -39,6 +39,10 @@ class Machine:
     """Scheduled maintenance, acted on when it comes near."""
     drained: float | None = None
     """When its workers had given everything back."""
+    stopping: str = ""
+    """The agent that was told to stop (SIGTERM). It takes nothing new; the next agent of the same boot does."""
+    lease: float = 60.0
+    """Seconds of silence after which this machine counts as gone: its agent beats three times as often."""
     instance_type: str = ""
     zone: str = ""
     metadata_ok: bool = True
@@ -58,7 +62,11 @@ class Machine:
         return (self.id, self.boot, self.agent) == (owner.machine, owner.boot, owner.agent)
 
     def may_claim(self, owner: Owner, now: float) -> bool:
-        return self.holds(owner) and self.state == "active" and not (self.deadline is not None and self.deadline <= now)
+        return self.holds(owner) and not self.leaves(owner) and not (self.deadline is not None and self.deadline <= now)
+
+    def leaves(self, owner: Owner) -> bool:
+        """Is this boot, or the agent that made the claim, on its way out by a notice? Whatever ends under it was interrupted."""
+        return self.boot == owner.boot and (self.state == "draining" or self.stopping == owner.agent)
 
     def to_record(self) -> dict[str, Any]:
         return {
@@ -78,6 +86,8 @@ class Machine:
             "rebalance_sent": self.rebalance_sent,
             "due": self.due,
             "drained": self.drained,
+            "stopping": self.stopping,
+            "lease": self.lease,
             "instance_type": self.instance_type,
             "zone": self.zone,
             "metadata_ok": self.metadata_ok,
@@ -104,6 +114,8 @@ class Machine:
             hook=hook,
             instance_type=checked(record, "instance_type", text, "text", ""),
             zone=checked(record, "zone", text, "text", ""),
+            stopping=checked(record, "stopping", text, "text", ""),
+            lease=checked(record, "lease", seconds, "seconds", 60.0),
             metadata_ok=bool(record.get("metadata_ok", True)),
             version=checked(record, "version", whole, "a whole number"),
             **moments,

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from spotbatch.bad_record import BadRecord
 from spotbatch.machine import Machine, machine_key
 from spotbatch.notice import Notice
 from spotbatch.protocols import Identity, Store
 from spotbatch.settle import Overtaken, write
 
 CLOCK_MARGIN = 60.0
-"""Seconds by which a boot must have registered after an event to count as a later boot: event and boot times come from two clocks."""
+"""Seconds by which a boot must have registered before the machine could have stopped: event and boot times come from two clocks."""
 
 
 class Replaced(Exception):
@@ -27,16 +28,21 @@ class Registry:
         record = self.store.read(machine_key(machine))
         return None if record is None else Machine.from_record(record)
 
-    def register(self, identity: Identity, agent: str) -> Machine:
+    def register(self, identity: Identity, agent: str, lease: float = 60.0) -> Machine:
         """A starting agent writes its id; it keeps `draining` and the deadline of the same boot only."""
         while True:
-            found, now = self.read(identity.machine), self.store.now()
-            fresh = Machine(identity.machine, identity.boot, agent, now, now, instance_type=identity.instance_type, zone=identity.zone)
+            record, now = self.store.read(machine_key(identity.machine)), self.store.now()
+            fresh = Machine(identity.machine, identity.boot, agent, now, now, lease=lease, instance_type=identity.instance_type, zone=identity.zone)
+            try:
+                found = Machine.from_record(record) if record else None
+            except BadRecord:
+                # Whatever damaged it: the agent that knows the truth writes it anew.
+                found = None
             if found is not None and found.boot == identity.boot:
                 # The boot's first registration stands: events of this boot stay events of this boot.
-                fresh = replace(found, agent=agent, registered=found.registered, beat=now)
+                fresh = replace(found, agent=agent, beat=now, lease=lease, stopping="")
             try:
-                return self._swap(found.version if found else 0, fresh)
+                return self._swap(record["version"] if record else 0, fresh)
             except Overtaken:
                 continue
 
@@ -46,7 +52,10 @@ class Registry:
 
     def look(self, known: Machine) -> Machine:
         """The own record as it stands now, without a write. Raises Replaced."""
-        found = self.read(known.id)
+        try:
+            found = self.read(known.id)
+        except BadRecord:
+            found = None
         if found is None or (found.boot, found.agent) != (known.boot, known.agent):
             raise Replaced(known.key)
         return found
@@ -55,15 +64,23 @@ class Registry:
         """The agent itself heard the notice: say so, for the handler's sweep. Raises Replaced."""
         return self._own(known, lambda found: marked(found, notice))
 
+    def stop(self, known: Machine) -> Machine:
+        """This agent was told to stop, the machine was not: say so until the next agent registers. Raises Replaced."""
+        return self._own(known, lambda found: replace(found, stopping=found.agent))
+
     def drained(self, known: Machine) -> Machine:
         """Everything was given back. Raises Replaced."""
         return self._own(known, lambda found: replace(found, drained=self.store.now()))
 
     def mark(self, notice: Notice) -> Machine | None:
-        """What the handler does with a notice; None: the machine is not ours, or this boot began after the event."""
+        """What the handler does with a notice; None: the machine is not ours, or the notice may mean an earlier boot of it.
+
+        A later boot can only have registered once the machine had stopped: at the deadline, or before `sent` where there is none.
+        """
+        ends = notice.sent if notice.deadline is None or notice.kind == "scheduled" else notice.deadline
         while True:
             found = self.read(notice.machine)
-            if found is None or found.registered > notice.sent + CLOCK_MARGIN:
+            if found is None or found.registered + CLOCK_MARGIN > ends:
                 return None
             new = marked(found, notice)
             if new == found:

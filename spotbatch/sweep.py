@@ -30,7 +30,7 @@ class Swept:
     """Records that could not be understood: left as they are, and reported."""
 
 
-def why_gone(machine: Machine | None, owner: Owner, now: float, lease: float) -> str:
+def why_gone(machine: Machine | None, owner: Owner, now: float) -> str:
     """Why whoever held the claim cannot run it any more; empty while it may. Ages are in the store's time."""
     if machine is None:
         return "the machine has no record"
@@ -40,14 +40,14 @@ def why_gone(machine: Machine | None, owner: Owner, now: float, lease: float) ->
         return "the machine's agent has restarted"
     if machine.deadline is not None and machine.deadline <= now:
         return "the machine's deadline has passed"
-    if now - machine.beat > lease:
+    if now - machine.beat > machine.lease:
         return f"the machine has been silent for {now - machine.beat:.0f} s"
     return ""
 
 
 def cause_of(machine: Machine | None, owner: Owner) -> Cause:
     """The record says whether it was an interruption, whichever test found the machine gone."""
-    return "interrupted" if machine is not None and machine.boot == owner.boot and machine.state == "draining" else "lost"
+    return "interrupted" if machine is not None and machine.leaves(owner) else "lost"
 
 
 class Sweep:
@@ -72,17 +72,25 @@ class Sweep:
                 task = self.ledger.task(record["run"], record["task"])
                 if task is None or task.state != "running" or task.owner is None:
                     continue
-                machine = self.ledger.machines.read(task.owner.machine)
             except BadRecord as fault:
                 swept.bad.append(str(fault))
                 continue
-            why = why_gone(machine, task.owner, self.ledger.store.now(), self.ledger.lease)
+            machine = self._owner_of(task.owner, swept)
+            why = why_gone(machine, task.owner, self.ledger.store.now())
             requeued = self.ledger.take_from(task, cause_of(machine, task.owner), why) if why else None
             if requeued is not None:
                 swept.requeued.append(requeued)
             else:
                 swept.running += 1
         return swept
+
+    def _owner_of(self, owner: Owner, swept: Swept) -> Machine | None:
+        """The owner's machine; one that cannot be understood counts as gone: its agent finds out and registers anew."""
+        try:
+            return self.ledger.machines.read(owner.machine)
+        except BadRecord as fault:
+            swept.bad.append(str(fault))
+            return None
 
     def _ring_again(self, swept: Swept) -> None:
         now = self.ledger.store.now()
