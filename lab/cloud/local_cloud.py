@@ -148,6 +148,8 @@ class LocalCloud:
             self._process.wait()
         for stray in marked("SPOTBATCH_ROOT", str(self.folder / "machines")):
             send(stray, signal.SIGKILL)
+        for root in (self.folder / "machines").glob("i-*/"):
+            shutil.rmtree(root, ignore_errors=True)
         (self.folder / "cloud.json").unlink(missing_ok=True)
 
     def log(self) -> str:

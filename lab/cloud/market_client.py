@@ -39,14 +39,17 @@ class MarketClient:
         notice_seconds: float = 120.0,
         action: str = "terminate",
         event: bool = True,
+        event_delay_seconds: float = 0.0,
         metadata: bool = True,
     ) -> dict[str, float]:
         """Warn one machine or many at the same moment, and take them at the deadline; the deadlines by machine, seconds since 1970.
 
-        `event=False`: EventBridge hears nothing before the end. `metadata=False`: the machine itself hears nothing.
+        `event=False`: EventBridge hears nothing before the end; `event_delay_seconds`: it hears so much later than the event's own time.
+        `metadata=False`: the machine itself hears nothing.
         Fewer than 120 `notice_seconds` is a notice that came late. `action` is terminate, stop or hibernate (at once).
         """
-        return self._call("interrupt", machines=_ids(machines), notice_seconds=notice_seconds, action=action, event=event, metadata=metadata)
+        how = {"notice_seconds": notice_seconds, "action": action, "event": event, "event_delay_seconds": event_delay_seconds, "metadata": metadata}
+        return self._call("interrupt", machines=_ids(machines), **how)
 
     def rebalance(self, machine: str, *, event: bool = True, metadata: bool = True) -> None:
         """Send a rebalance recommendation."""
@@ -57,7 +60,10 @@ class MarketClient:
         self._call("kill", machines=_ids(machines), event=event)
 
     def publish(self, event: dict[str, Any]) -> None:
-        """Put an event on the default bus as AWS itself would: `source` (aws.* too), `detail-type`, `detail`, `resources`."""
+        """Put an event on the default bus as AWS itself would: `source` (aws.* too), `detail-type`, `detail`, `resources`, `time`.
+
+        `time`, such as 2022-08-11T14:00:00Z, may lie in the past: the event then comes late. Default: now.
+        """
         self._call("publish", **event)
 
     def history(self, first: int = 0) -> list[dict[str, Any]]:

@@ -88,7 +88,11 @@ class Machine:
         if script is None:
             return
         self.log("cloud-init: running user data")
-        process = subprocess.Popen([str(script)], env=self._environment, cwd=self.root, stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            process = subprocess.Popen([str(script)], env=self._environment, cwd=self.root, stdin=subprocess.DEVNULL, start_new_session=True)
+        except OSError as fault:
+            self.log(f"cloud-init: Failed running user-data: {fault}")
+            return
         self._booting.add(process.pid)
         try:
             status = await ended(process)

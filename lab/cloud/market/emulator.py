@@ -9,6 +9,7 @@ import html
 import json
 import secrets
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -210,10 +211,30 @@ def credentials(role: str, session: str) -> dict[str, str]:
     }
 
 
-def publish(source: str, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
-    """An event from AWS itself on the default bus: PutEvents would refuse such a source to anybody else."""
-    entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "Resources": resources}
-    eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+def publish(source: str, detail_type: str, detail: dict[str, Any], resources: list[str], at: float | None = None) -> None:
+    """An event from AWS itself on the default bus: PutEvents would refuse such a source to anybody else.
+
+    `at` is the time it carries, seconds since 1970: an earlier one is an event that comes late. None: now.
+    """
+    record = {
+        "EventId": str(uuid.uuid4()),
+        "Source": source,
+        "DetailType": detail_type,
+        "Detail": json.dumps(detail),
+        "EventBusName": "default",
+        "Time": int(time.time() if at is None else at),
+        "Resources": resources,
+        "Account": responses.get_account_id(),
+        "Region": responses.get_region(),
+    }
+    eventbridge._events_log_list().append(record)
+    eventbridge._dispatch_event(record)
+    eventbridge._archive_event(record)
+
+
+def alarm_state(arn: str) -> str | None:
+    """OK, ALARM or INSUFFICIENT_DATA of the alarm with that ARN; None if there is none."""
+    return next((alarm["StateValue"] for _, alarm in metric_alarms() if alarm["AlarmArn"] == arn), None)
 
 
 def metric_alarms() -> list[tuple[Scope, dict[str, Any]]]:

@@ -23,7 +23,8 @@ MOST_TARGETS = 5
 class Experiments:
     """Serves FIS: a started experiment sends rebalance recommendations at once and notices two minutes before `durationBeforeInterruption` ends.
 
-    The two minutes are `notice_seconds`. Does not prove: the experiment's role and its permissions, stop conditions, other actions.
+    The two minutes are `notice_seconds`. A stop condition is looked at when it starts and before each notice.
+    Does not prove: the experiment's role and its permissions, other actions.
     """
 
     def __init__(self, instances: Instances, interruptions: Interruptions, *, notice_seconds: float = 120.0) -> None:
@@ -94,6 +95,8 @@ class Experiments:
             "tags": request.get("tags", {}),
         }
         self._experiments[experiment_id] = experiment
+        if self._halted(experiment):
+            return {"experiment": experiment}
         longest = 0.0
         for action in template["actions"].values():
             targets = self._resolve(template["targets"][action["targets"]["SpotInstances"]])
@@ -113,8 +116,16 @@ class Experiments:
         return {"experiment": experiment}
 
     def _interrupt(self, experiment: dict[str, Any], instance: Instance) -> None:
-        if experiment["state"]["status"] == "running":
+        if not self._halted(experiment) and experiment["state"]["status"] == "running":
             self._interruptions.interrupt(instance, Interruption(self._notice_seconds, reason="instance-terminated-by-experiment"))
+
+    def _halted(self, experiment: dict[str, Any]) -> bool:
+        """Stop it if one of its alarms stands; whether that is so."""
+        alarms = [one["value"] for one in experiment.get("stopConditions") or [] if one["source"] == "aws:cloudwatch:alarm"]
+        if not any(emulator.alarm_state(arn) == "ALARM" for arn in alarms):
+            return False
+        self._finish(experiment, "stopped", "Experiment halted by stop condition.")
+        return True
 
     def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
         experiment = self._experiment(request["id"])

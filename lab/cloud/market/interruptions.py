@@ -25,6 +25,8 @@ class Interruption:
     """hibernate starts at once, without the two minutes."""
     event: bool = True
     """False: EventBridge is not told, as happens; the state change at the end is still told."""
+    event_delay_seconds: float = 0.0
+    """The event arrives so much later than it says, even after the machine's end."""
     metadata: bool = True
     """False: the machine's metadata service says nothing."""
     reason: str = "instance-terminated-no-capacity"
@@ -60,7 +62,9 @@ class Interruptions:
             if how.metadata:
                 instance.process.change_metadata(interruption_values(how.action, deadline))
             if how.event:
-                self._warn("EC2 Spot Instance Interruption Warning", instance, {"instance-id": instance.id, "instance-action": how.action})
+                detail = {"instance-id": instance.id, "instance-action": how.action}
+                warning = ("EC2 Spot Instance Interruption Warning", instance, detail, now)
+                asyncio.get_running_loop().call_later(how.event_delay_seconds, self._warn, *warning)
             for listener in self.on_notice:
                 listener(instance)
             asyncio.get_running_loop().call_later(deadline - now, self._instances.kill, instance, how.reason)
@@ -76,10 +80,10 @@ class Interruptions:
             if metadata:
                 instance.process.change_metadata(rebalance_values(instance.rebalance_at))
             if event:
-                self._warn("EC2 Instance Rebalance Recommendation", instance, {"instance-id": instance.id})
+                self._warn("EC2 Instance Rebalance Recommendation", instance, {"instance-id": instance.id}, instance.rebalance_at)
             for listener in self.on_rebalance:
                 listener(instance)
 
-    def _warn(self, detail_type: str, instance: Instance, detail: dict[str, str]) -> None:
+    def _warn(self, detail_type: str, instance: Instance, detail: dict[str, str], at: float) -> None:
         # The zone stands where an ARN has its region, and there is no account: EC2's events are like that.
-        emulator.publish("aws.ec2", detail_type, detail, [f"arn:aws:ec2:{instance.pool[1]}:instance/{instance.id}"])
+        emulator.publish("aws.ec2", detail_type, detail, [f"arn:aws:ec2:{instance.pool[1]}:instance/{instance.id}"], at)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from lab.cloud.market import emulator
@@ -92,7 +93,8 @@ class Market:
             self.instances.kill(one, "instance-terminated-no-capacity", event=call.get("event", True))
 
     def _publish(self, call: dict[str, Any]) -> None:
-        emulator.publish(call["source"], call["detail-type"], call.get("detail", {}), call.get("resources", []))
+        at = datetime.fromisoformat(call["time"]).timestamp() if "time" in call else None
+        emulator.publish(call["source"], call["detail-type"], call.get("detail", {}), call.get("resources", []), at)
 
     def _machine(self, machine_id: str) -> Instance:
         if (found := self.instances.get(machine_id)) is None:

@@ -8,7 +8,7 @@ from lab.cloud import LocalCloud, MarketMachine
 from tests.lab.cloud.fleets import eventually, fleet_config, listen, machine, make_template, members, request_fleet
 
 
-def drill(cloud: LocalCloud, pool: str, **changes: Any) -> str:
+def drill(cloud: LocalCloud, pool: str, stop: dict[str, str] | None = None, **changes: Any) -> str:
     target = {
         "resourceType": "aws:ec2:spot-instance",
         "resourceTags": {"spotbatch:pool": pool},
@@ -20,7 +20,7 @@ def drill(cloud: LocalCloud, pool: str, **changes: Any) -> str:
         clientToken=str(uuid.uuid4()),
         description="a drill",
         roleArn="arn:aws:iam::000000000000:role/drill",
-        stopConditions=[{"source": "none"}],
+        stopConditions=[stop or {"source": "none"}],
         targets={"machines": target},
         actions={
             "interrupt": {
@@ -63,6 +63,26 @@ def test_a_drill_on_more_machines_than_fis_takes_fails(cloud: LocalCloud):
         "state"
     ]
     assert state["status"] == "failed" and "quota of 5" in state["reason"]
+
+
+def test_a_standing_alarm_halts_a_drill_before_it_takes_anybody(cloud: LocalCloud):
+    (one,) = tagged_fleet(cloud, "alarmed", "c4.xlarge", 1)
+    watch = cloud.client("cloudwatch")
+    watch.put_metric_alarm(
+        AlarmName="stop",
+        Namespace="n",
+        MetricName="m",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    watch.set_alarm_state(AlarmName="stop", StateValue="ALARM", StateReason="test")
+    arn = watch.describe_alarms(AlarmNames=["stop"])["MetricAlarms"][0]["AlarmArn"]
+    template = drill(cloud, "alarmed", {"source": "aws:cloudwatch:alarm", "value": arn})
+    state = cloud.client("fis").start_experiment(clientToken="t", experimentTemplateId=template)["experiment"]["state"]
+    assert (state["status"], machine(cloud, one.id).deadline) == ("stopped", None)
 
 
 def test_templates_can_be_changed_tagged_and_deleted(cloud: LocalCloud):

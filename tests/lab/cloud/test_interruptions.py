@@ -1,3 +1,4 @@
+import calendar
 import json
 import os
 import time
@@ -95,6 +96,17 @@ def test_a_notice_can_get_lost_on_either_way(cloud: LocalCloud, tmp_path: Path, 
     assert (" 200" in (tmp_path / one.id).read_text()) is metadata
 
 
+def test_an_event_can_come_after_the_machines_end_and_carries_its_own_time(cloud: LocalCloud, tmp_path: Path):
+    heard = listen(cloud, {"source": ["aws.ec2"], "detail": {"instance-action": ["terminate"]}})
+    (one,) = watchers(cloud, tmp_path, [("m5dn.xlarge", "a")])
+    warned = time.time()
+    cloud.market.interrupt(one.id, notice_seconds=1, event_delay_seconds=3)
+    assert eventually(lambda: machine(cloud, one.id).state == "terminated")
+    assert not heard()
+    (event,) = eventually(heard)
+    assert abs(calendar.timegm(time.strptime(event["time"], "%Y-%m-%dT%H:%M:%SZ")) - warned) <= 1
+
+
 def test_hibernation_gives_no_two_minutes(cloud: LocalCloud, tmp_path: Path):
     (one,) = watchers(cloud, tmp_path, [("m5d.xlarge", "a")])
     deadline = cloud.market.interrupt(one.id, notice_seconds=120, action="hibernate")[one.id]
@@ -160,8 +172,8 @@ def test_a_machine_the_market_does_not_know_is_named(cloud: LocalCloud):
 
 def test_events_of_aws_itself_can_be_published_and_putevents_still_refuses_them(cloud: LocalCloud):
     heard = listen(cloud, {"source": ["aws.health"]})
-    cloud.market.publish({"source": "aws.health", "detail-type": "AWS Health Event", "detail": {"service": "EC2"}})
+    cloud.market.publish({"source": "aws.health", "detail-type": "AWS Health Event", "detail": {"service": "EC2"}, "time": "2022-08-11T14:00:00Z"})
     (event,) = eventually(heard)
-    assert event["detail"] == {"service": "EC2"}
+    assert (event["detail"], event["time"]) == ({"service": "EC2"}, "2022-08-11T14:00:00Z")
     (entry,) = cloud.client("events").put_events(Entries=[{"Source": "aws.health", "DetailType": "x", "Detail": "{}"}])["Entries"]
     assert entry["ErrorCode"] == "NotAuthorizedForSourceException"
