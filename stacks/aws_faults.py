@@ -53,10 +53,10 @@ def section_faults(settings: AwsSettings, present: frozenset[str]) -> Iterator[s
     for needed, sections in NEEDED_BY.items():
         wanting = [section for section in sections if section in present]
         if wanting and needed not in present:
-            yield f"{needed}: missing; {' and '.join(wanting)} cannot do without it"
+            yield f"{needed}: missing, but needed by {', '.join(wanting)}"
     for section, pool in (("fleet", settings.fleet), ("group", settings.group)):
         if pool and pool.scaling and "interruptions" not in present:
-            yield f"interruptions: missing; {section}.scaling cannot do without it, as it publishes the backlog"
+            yield f"interruptions: missing, but needed by {section}.scaling, as it publishes the backlog"
     place = settings.network
     if place and place.subnet_ids is not None and place.model_fields_set != {"subnet_ids"}:
         others = ", ".join(sorted(place.model_fields_set - {"subnet_ids"}))

@@ -22,6 +22,8 @@ PROJECT = "spotbatch"
 CLOUDS = ("aws",)
 """Keys of the project, one for each cloud."""
 
+_SECTIONS = f"a mapping with some of the sections {', '.join(AwsSettings.model_fields)}"
+
 _EXPECTED = {
     "bool_type": "true or false",
     "dict_type": "a mapping from names to values",
@@ -38,7 +40,7 @@ def read_aws() -> AwsSettings:
     """The section `spotbatch:aws` of the stack at work. Raises pulumi.RunError with every fault of the file."""
     given = {key.removeprefix(f"{PROJECT}:"): value for key, value in {**get_config_env(), **CONFIG.get()}.items() if key.startswith(f"{PROJECT}:")}
     faults = [f"{PROJECT}:{key}: no such key{_nearest(key, CLOUDS)}" for key in given if key not in CLOUDS]
-    settings, more = parse_aws(given.get("aws", "{}"))
+    settings, more = parse_aws(given["aws"]) if "aws" in given else (AwsSettings(), [f": missing; allowed: {_SECTIONS}"])
     faults += [f"{PROJECT}:aws{fault}" for fault in more]
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
@@ -53,13 +55,14 @@ def parse_aws(text: str) -> tuple[AwsSettings, list[str]]:
     except ValueError:
         given = text
     if not isinstance(given, Mapping):
-        return AwsSettings(), [f": {given!r} is not allowed; allowed: a mapping with the sections {', '.join(AwsSettings.model_fields)}"]
+        return AwsSettings(), [f": {given!r} is not allowed; allowed: {_SECTIONS}"]
     if not given:
-        return AwsSettings(), [f": {{}} is not allowed; allowed: one or more of the sections {', '.join(AwsSettings.model_fields)}"]
-    faults = [f".{path}: empty; allowed: a value, or {{}} for a section that takes its defaults" for path in _empty(given)]
+        return AwsSettings(), [f": {{}} is not allowed; allowed: {_SECTIONS}"]
+    empty = [f".{path}" for path in _empty(given)]
+    faults = [f"{path}: empty; allowed: a value, or {{}} for a section that takes its defaults" for path in empty]
     sound = _filled(given)
     told = _errors(sound)
-    faults += [_told(detail) for detail in told]
+    faults += [_told(detail) for detail in told if _path(detail["loc"]) not in empty]
     while told:
         for detail in told:
             _cut(sound, detail["loc"][:-1] if detail["type"] == "missing" else detail["loc"])
