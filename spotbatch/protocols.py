@@ -149,6 +149,10 @@ class Pool(Protocol):
         """Take the machine out so that its replacement starts now; False where the pool has no such call (Spot Fleet)."""
         ...
 
+    def complete(self, machine: str, hook: dict[str, str]) -> bool:
+        """End the wait of a terminate hook (`Notice.hook`); False where nobody waits, or the pool is not ours."""
+        ...
+
 
 @dataclass(frozen=True)
 class Backend:

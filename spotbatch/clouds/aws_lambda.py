@@ -1,0 +1,136 @@
+"""The interruption handler as Lambda functions: `handle` takes batches of its queue, and the timer's call for a sweep."""
+
+import functools
+import json
+import os
+import time
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from spotbatch import log
+from spotbatch.clouds import aws_client
+from spotbatch.clouds.aws import connect
+from spotbatch.clouds.aws_dead_letters import DeadLetters
+from spotbatch.clouds.aws_pool import AutoScalingPool
+from spotbatch.handler import Handled, Handler, reminder
+from spotbatch.ledger import Ledger
+from spotbatch.notice import MalformedEvent
+
+LONGEST_DELAY = 900
+"""A later deadline is reached by several messages.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
+
+SPARE_MILLISECONDS = 2000
+"""With less time left, records are handed back untouched: a function that runs out of time hands back the whole batch."""
+
+
+def handle(event: dict[str, Any], context: Any) -> dict[str, Any] | None:
+    """Entry point. Of a batch, the records that failed are named, so that only they come again."""
+    if event.get("spotbatch") == "sweep":
+        sweep()
+        return None
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in batch(event["Records"], context)]}
+
+
+def batch(records: list[dict[str, Any]], context: Any) -> list[str]:
+    """Act on each record; ids of those that must come again. Raises the faults if no record could be handled: the function is broken."""
+    handler, total = _handler(), Handled()
+    failed: list[str] = []
+    faults: list[Exception] = []
+    for record in records:
+        if context is not None and context.get_remaining_time_in_millis() < SPARE_MILLISECONDS:
+            failed.append(record["messageId"])
+            continue
+        try:
+            done = _record(handler, record["body"])
+        except Exception as fault:
+            log.LOGGER.exception("message failed", extra={"fields": {"message": record["messageId"], "body": record["body"][:1000]}})
+            failed.append(record["messageId"])
+            faults.append(fault)
+            continue
+        total.notices += done.notices
+        total.not_ours += done.not_ours
+        total.without_drain += done.without_drain
+        total.requeued += done.requeued
+    _measure(Notices=total.notices, NoticesNotOurs=total.not_ours, NoticesWithoutDrain=total.without_drain)
+    if len(faults) == len(records):
+        raise ExceptionGroup("no message of the batch could be handled", faults)
+    return failed
+
+
+def sweep() -> None:
+    """Look through the ledger, and publish the backlog by which pools scale. Raises when records cannot be read, after all the others."""
+    swept, handled = _handler().sweep()
+    print(_metrics({"Backlog": swept.queued + swept.running}), flush=True)
+    _measure(NoticesWithoutDrain=handled.without_drain)
+    log.say("swept", queued=swept.queued, running=swept.running, requeued=[task.key for task in swept.requeued], rung=swept.rung)
+    if swept.bad:
+        raise ExceptionGroup("tasks that cannot be read", [ValueError(fault) for fault in swept.bad])
+
+
+def _record(handler: Handler, body: str) -> Handled:
+    try:
+        try:
+            message = json.loads(body)
+        except ValueError as fault:
+            raise MalformedEvent(f"not JSON: {fault}") from None
+        return handler.message(message)
+    except MalformedEvent as fault:
+        _dead_letters().keep(body, str(fault))
+        log.say("message malformed", 30, reason=str(fault), body=body[:1000])
+        return Handled()
+
+
+def _measure(**counts: int) -> None:
+    """Publish what is not nothing."""
+    if some := {name: count for name, count in counts.items() if count}:
+        print(_metrics(some), flush=True)
+
+
+def _metrics(counts: dict[str, int]) -> str:
+    """A line that CloudWatch reads metrics from; needs no permission.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
+    directive = {
+        "Namespace": os.environ.get("SPOTBATCH_METRICS") or "spotbatch",
+        "Dimensions": [["Queue"]],
+        "Metrics": [{"Name": name, "Unit": "Count"} for name in counts],
+    }
+    about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+    return json.dumps({"_aws": about, "Queue": _setting("SPOTBATCH_QUEUE").rsplit("/", 1)[-1], **counts})
+
+
+@functools.cache
+def _handler() -> Handler:
+    log.start()
+    region = aws_client.region_of(_setting("SPOTBATCH_QUEUE"))
+    groups = [group for group in os.environ.get("SPOTBATCH_GROUPS", "").split(",") if group]
+    pool = AutoScalingPool(lambda: aws_client.client("autoscaling", region), groups)
+    return Handler(Ledger(connect(_setting("SPOTBATCH_QUEUE"))), pool, _remind)
+
+
+def _remind(machine: str, seconds: float) -> None:
+    # Rounded up: a message that comes before the deadline only sends the next one.
+    delay = min(LONGEST_DELAY, int(seconds) + 1)
+    url = _setting("SPOTBATCH_EVENTS_QUEUE")
+    try:
+        _sqs().send_message(QueueUrl=url, MessageBody=json.dumps(reminder(machine)), DelaySeconds=delay)
+    except (ClientError, BotoCoreError) as fault:
+        raise aws_client.trouble(fault, "sqs:SendMessage", url) from None
+
+
+@functools.cache
+def _dead_letters() -> DeadLetters:
+    return DeadLetters(_sqs(), _setting("SPOTBATCH_DEAD_LETTERS"))
+
+
+@functools.cache
+def _sqs() -> Any:
+    return aws_client.client("sqs", aws_client.region_of(_setting("SPOTBATCH_QUEUE")))
+
+
+def _setting(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise ValueError(f"environment variable {name} is not set: InterruptionHandler sets it")
+    return value
