@@ -119,8 +119,8 @@ def test_without_permission_for_a_secret_nothing_starts_and_the_log_names_the_se
     group, one = launch(strict, "r5.xlarge", left_out="may-read-secrets")
 
     def told() -> list[str]:
-        return [line for _, line in shipped(strict, group) if line.startswith("spotbatch: secret TOKEN: arn:aws:secretsmanager:")]
+        return [line for _, line in shipped(strict, group) if line.startswith("spotbatch: secret TOKEN: permission missing")]
 
     assert eventually(told, seconds=40), one.console.read_text()
-    assert "secretsmanager:GetSecretValue" in told()[0]
+    assert "allow secretsmanager:GetSecretValue on arn:aws:secretsmanager:" in told()[0]
     assert "token is" not in one.console.read_text()
