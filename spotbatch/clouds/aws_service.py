@@ -11,12 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from spotbatch.clouds.aws_client import client as aws_client
+from spotbatch.clouds.aws_client import code_of, trouble
 
 PERIOD = 1.0
 """Seconds between shipments: far below the notice."""
@@ -26,11 +27,9 @@ _BATCH_EVENTS, _BATCH_BYTES, _EVENT_OVERHEAD, _LINE_BYTES = 10_000, 1_000_000, 2
 
 _KEPT_LINES = 50_000
 
-_PATIENT = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
-
 
 class SecretUnavailable(Exception):
-    """A secret could not be read; the text names the variable, the secret, and the permission if that is what lacks."""
+    """A secret could not be read; the text names the variable, the secret, and the permission if one is missing."""
 
 
 class Shipper:
@@ -99,24 +98,26 @@ class Shipper:
         try:
             self._client.create_log_stream(logGroupName=self._group, logStreamName=self._stream)
         except ClientError as fault:
-            if fault.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+            if code_of(fault) != "ResourceAlreadyExistsException":
                 raise
         self._made = True
 
 
-def opened(references: Mapping[str, str], client: Any = None) -> dict[str, str]:
+def opened(references: Mapping[str, str], client: Callable[[str, str], Any] = aws_client) -> dict[str, str]:
     """The values of secrets by environment variable; `references` maps variables to ARNs. Raises SecretUnavailable."""
-    make = client or (lambda service, region: boto3.client(service, region_name=region, config=_PATIENT))
     values: dict[str, str] = {}
     for variable, arn in references.items():
         service, region = arn.split(":")[2:4]
+        action = "ssm:GetParameter" if service == "ssm" else "secretsmanager:GetSecretValue"
         try:
             if service == "ssm":
-                values[variable] = make("ssm", region).get_parameter(Name=arn, WithDecryption=True)["Parameter"]["Value"]
+                values[variable] = client("ssm", region).get_parameter(Name=arn, WithDecryption=True)["Parameter"]["Value"]
             else:
-                values[variable] = make("secretsmanager", region).get_secret_value(SecretId=arn)["SecretString"]
-        except (BotoCoreError, ClientError, KeyError) as fault:
-            raise SecretUnavailable(f"secret {variable}: {arn} cannot be read: {fault}") from None
+                values[variable] = client("secretsmanager", region).get_secret_value(SecretId=arn)["SecretString"]
+        except (BotoCoreError, ClientError) as fault:
+            raise SecretUnavailable(f"secret {variable}: {trouble(fault, action, arn)}") from None
+        except KeyError:
+            raise SecretUnavailable(f"secret {variable}: {arn} holds bytes, and only text can become an environment variable") from None
     return values
 
 
@@ -136,7 +137,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], shipper: Shipper
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the agent; 1 where a secret cannot be had."""
     group, stream = os.environ.get("SPOTBATCH_LOG_GROUP"), os.environ.get("SPOTBATCH_LOG_STREAM")
-    shipper = Shipper(boto3.client("logs", config=_PATIENT), group, stream) if group and stream else None
+    shipper = Shipper(aws_client("logs", os.environ["AWS_DEFAULT_REGION"]), group, stream) if group and stream else None
     try:
         secrets = opened(json.loads(os.environ.get("SPOTBATCH_SECRETS") or "{}"))
         command = [sys.executable, "-u", "-m", "spotbatch.agent", *(sys.argv[1:] if arguments is None else arguments)]

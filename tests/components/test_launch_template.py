@@ -203,7 +203,7 @@ def test_every_fault_is_told_at_once():
         "(a private index: a secret named PIP_INDEX_URL)",
         "image.architecture: 'amd64' is not allowed; allowed: one of x86_64, arm64",
         "image.root_gib: 4 is not allowed; allowed: 8 to 16384",
-        "processes: 0 is not allowed; allowed: 1 to 512",
+        "processes: 0 is not allowed; allowed: 1 to 256",
         "secrets['A-B']: a value that is not shown here is not allowed; "
         "allowed: the ARN of a secret or parameter, arn:aws:secretsmanager:... or arn:aws:ssm:...",
         "code: ['image', 'on_image'] is not allowed; allowed: one of folder, image, requirement, on_image",

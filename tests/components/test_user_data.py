@@ -5,7 +5,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from pulumi_spotbatch.aws.user_data import LIMIT_BYTES, Archive, Container, OnImage, Requirement, Source, Start, UserDataTooLarge, user_data
+from pulumi_spotbatch.aws.user_data import (
+    LIMIT_BYTES,
+    STOP_SECONDS,
+    Archive,
+    Container,
+    OnImage,
+    Requirement,
+    Source,
+    Start,
+    UserDataTooLarge,
+    user_data,
+)
+
+from spotbatch import agent, notice
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -70,6 +83,10 @@ def test_systemd_lets_the_worker_drain_and_starts_a_broken_one_again_but_not_for
     lines = unit(name).splitlines()
     assert {"KillMode=mixed", "TimeoutStopSec=110", "Restart=on-failure"} <= set(lines)
     assert {"StartLimitBurst=5", "StartLimitIntervalSec=300", "StartLimitAction=poweroff"} <= set(lines)
+
+
+def test_systemd_waits_longer_than_a_draining_agent_takes():
+    assert agent.STOP_SECONDS < STOP_SECONDS < notice.WARNING_SECONDS
 
 
 @each_script

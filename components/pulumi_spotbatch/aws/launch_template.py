@@ -76,7 +76,7 @@ class SpotLaunchTemplateArgs(TypedDict):
     image: NotRequired[MachineImage]
     """What a machine boots from. Default: Amazon Linux 2023 for x86_64 with an encrypted root volume of 20 GiB."""
     processes: NotRequired[int]
-    """Worker processes on each machine, 1 to 512. Default: one for each CPU."""
+    """Worker processes on each machine, 1 to 256. Default: one for each CPU."""
     secrets: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Environment variable -> ARN of a secret (Secrets Manager) or parameter (Parameter Store). The machine reads the value when the worker
     starts; it is in no template, plan or state. A key of your own (KMS) must let the role decrypt. Default: none."""
@@ -274,7 +274,7 @@ _RULES = {
     "image.architecture": one_of("x86_64", "arm64"),
     "image.root_device": like(r"/dev/\w+", "a device name such as /dev/xvda"),
     "image.root_gib": between(8, 16384),
-    "processes": between(1, 512),
+    "processes": between(1, 256),
     "secrets[]": like(_SECRET_ARN, "the ARN of a secret or parameter, arn:aws:secretsmanager:... or arn:aws:ssm:...", hidden=True),
 }
 

@@ -12,7 +12,8 @@ LIMIT_BYTES = 16 * 1024
 """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html: 16 KB before base64."""
 
 STOP_SECONDS = 110
-"""How long systemd waits for a worker to drain: the two-minute warning of AWS, less ten seconds for the machine to go down."""
+"""How long systemd waits for a worker to drain: the two-minute warning of AWS, less ten seconds for the machine to go down. The agent asks
+for 90 at most."""
 
 
 @dataclass(frozen=True)

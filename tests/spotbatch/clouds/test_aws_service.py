@@ -115,7 +115,7 @@ class Secrets:
     def get_secret_value(self, SecretId: str) -> dict[str, str]:
         if SecretId.endswith("denied"):
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no secretsmanager:GetSecretValue"}}, "GetSecretValue")
-        return {"SecretString": f"{self.region} secret"}
+        return {} if SecretId.endswith("binary") else {"SecretString": f"{self.region} secret"}
 
     def get_parameter(self, Name: str, WithDecryption: bool) -> dict[str, Any]:
         assert WithDecryption
@@ -128,8 +128,13 @@ def test_secrets_are_read_where_their_arn_says():
 
 
 def test_a_secret_that_is_refused_names_variable_secret_and_permission():
-    with pytest.raises(SecretUnavailable, match=r"^secret A: arn:aws:secretsmanager:\S+:denied cannot be read: .*secretsmanager:GetSecretValue"):
+    with pytest.raises(SecretUnavailable, match=r"^secret A: permission missing: allow secretsmanager:GetSecretValue on arn:\S+:denied "):
         opened({"A": "arn:aws:secretsmanager:eu-west-1:1:secret:denied"}, Secrets)
+
+
+def test_a_secret_that_is_no_text_is_refused():
+    with pytest.raises(SecretUnavailable, match="secret A: arn:aws:secretsmanager:eu-west-1:1:secret:binary holds bytes"):
+        opened({"A": "arn:aws:secretsmanager:eu-west-1:1:secret:binary"}, Secrets)
 
 
 def test_what_the_agent_prints_is_shipped_and_its_status_is_handed_on(capfd: pytest.CaptureFixture[str]):
