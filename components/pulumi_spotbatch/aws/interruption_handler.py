@@ -105,14 +105,8 @@ class InterruptionHandler(pulumi.ComponentResource):
             redrive_policy=pulumi.Output.json_dumps({"deadLetterTargetArn": dead_letters.arn, "maxReceiveCount": RECEIVES}),
         )
         rules = self._rules(events, dead_letters, given.get("drill_source", False))
-        environment = {
-            "SPOTBATCH_QUEUE": queue["url"],
-            "SPOTBATCH_EVENTS_QUEUE": events.url,
-            "SPOTBATCH_DEAD_LETTERS": dead_letters.url,
-            "SPOTBATCH_METRICS": METRIC_NAMESPACE,
-        }
-        notices = self._notices(queue, events, dead_letters, groups, environment)
-        sweep, timer = self._sweep(queue, environment)
+        notices = self._notices(queue, events, dead_letters, groups)
+        sweep, timer = self._sweep(queue)
 
         watched = interruption_alarms.watched(
             queue["name"],
@@ -184,10 +178,17 @@ class InterruptionHandler(pulumi.ComponentResource):
         events: "aws.sqs.Queue",
         dead_letters: "aws.sqs.Queue",
         group_names: Sequence[pulumi.Input[str]],
-        environment: Mapping[str, pulumi.Input[str]],
     ) -> "aws.lambda_.Function":
         logs = self._logs("notices")
         policy = interruption_policies.for_notices(queue, events.arn, dead_letters.arn, logs.arn, group_names)
+        environment = {
+            "SPOTBATCH_QUEUE": queue["url"],
+            "SPOTBATCH_METRICS": METRIC_NAMESPACE,
+            "SPOTBATCH_EVENTS_QUEUE": events.url,
+            "SPOTBATCH_DEAD_LETTERS": dead_letters.url,
+        }
+        if group_names:
+            environment["SPOTBATCH_GROUPS"] = pulumi.Output.all(*group_names).apply(",".join)
         function, permissions = self._function("notices", NOTICES_SECONDS, "Marks and empties machines that will go", logs, policy, environment)
         aws.lambda_.EventSourceMapping(
             f"{self._name}-notices",
@@ -203,9 +204,10 @@ class InterruptionHandler(pulumi.ComponentResource):
         )
         return function
 
-    def _sweep(self, queue: QueueAccess, environment: Mapping[str, pulumi.Input[str]]) -> tuple["aws.lambda_.Function", "aws.cloudwatch.EventRule"]:
+    def _sweep(self, queue: QueueAccess) -> tuple["aws.lambda_.Function", "aws.cloudwatch.EventRule"]:
         logs = self._logs("sweep")
         policy = interruption_policies.for_sweeps(queue, logs.arn)
+        environment = {"SPOTBATCH_QUEUE": queue["url"], "SPOTBATCH_METRICS": METRIC_NAMESPACE}
         function, permissions = self._function(
             "sweep", SWEEP_SECONDS, "Queues again what gone machines held, and publishes the backlog", logs, policy, environment
         )

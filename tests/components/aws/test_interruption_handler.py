@@ -1,3 +1,4 @@
+import importlib
 import json
 from typing import Any
 
@@ -112,23 +113,31 @@ def test_the_timer_asks_for_a_sweep_each_minute_and_may_call_no_other_function()
     assert one(deployment, "Function", "h-sweep")["timeout"] <= 60
 
 
-@pytest.mark.parametrize("role", ["notices", "sweep"])
-def test_a_function_finds_its_queues_in_its_environment_and_its_log_group_made(role: str):
-    deployment = handler(log_retention_days=14)
-    function = one(deployment, "Function", f"h-{role}")
-    assert function["runtime"] == "python3.13"
-    assert function["handler"] == "spotbatch.clouds.aws_lambda.handle"
+NOTICES = {"SPOTBATCH_QUEUE", "SPOTBATCH_METRICS", "SPOTBATCH_EVENTS_QUEUE", "SPOTBATCH_DEAD_LETTERS", "SPOTBATCH_GROUPS"}
+
+
+@pytest.mark.parametrize(("role", "names"), [("notices", NOTICES), ("sweep", {"SPOTBATCH_QUEUE", "SPOTBATCH_METRICS"})])
+def test_a_function_finds_what_it_works_with_in_its_environment(role: str, names: set[str]):
+    function = one(handler(group_names=["workers", "others"]), "Function", f"h-{role}")
     variables = function["environment"]["variables"]
+    assert set(variables) == names
     assert variables["SPOTBATCH_QUEUE"] == QUEUE["url"]
-    assert set(variables) == {"SPOTBATCH_QUEUE", "SPOTBATCH_EVENTS_QUEUE", "SPOTBATCH_DEAD_LETTERS", "SPOTBATCH_METRICS"}
-    logs = one(deployment, "LogGroup", f"h-{role}")
-    assert logs["retentionInDays"] == 14
-    assert function["loggingConfig"]["logGroup"].startswith(f"h-{role}")
+    assert variables.get("SPOTBATCH_GROUPS", "workers,others") == "workers,others"
+    assert function["runtime"] == "python3.13"
+    module, _, name = function["handler"].rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+@pytest.mark.parametrize("role", ["notices", "sweep"])
+def test_a_function_logs_to_a_group_made_first_that_forgets(role: str):
+    deployment = handler(log_retention_days=14)
+    assert one(deployment, "LogGroup", f"h-{role}")["retentionInDays"] == 14
+    assert one(deployment, "Function", f"h-{role}")["loggingConfig"]["logGroup"].startswith(f"h-{role}")
 
 
 def test_the_archive_is_the_runtime_alone():
     files = set(one(handler(), "Function", "h-notices")["code"])
-    assert {"spotbatch/__init__.py", "spotbatch/notice.py", "spotbatch/clouds/__init__.py"} <= files
+    assert {"spotbatch/__init__.py", "spotbatch/notice.py", "spotbatch/clouds/aws_lambda.py"} <= files
     assert [name for name in files if not name.startswith("spotbatch/") or not name.endswith(".py")] == []
     assert [name for name in files if "tools" in name or name.startswith("spotbatch/clouds/local")] == []
 
