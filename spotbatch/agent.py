@@ -16,7 +16,7 @@ from spotbatch.log import say
 from spotbatch.machine import Machine
 from spotbatch.notice import Notice
 from spotbatch.owner import Owner
-from spotbatch.process import BAD_JOB, UNREACHABLE, Start
+from spotbatch.process import BAD_JOB, CANNOT_START, UNREACHABLE, Start
 from spotbatch.protocols import Host, StoreError
 from spotbatch.registry import Replaced
 from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
@@ -30,11 +30,14 @@ MARGIN_SECONDS = 15.0
 """An item that has not ended so long before the deadline is cut short; a quarter of the notice where that is less."""
 STOP_SECONDS = 90.0
 """How long a stop without a deadline of its own may take: what the service file gives it."""
+STOPPED = "SIGTERM"
 AFTERLIFE_SECONDS = 300.0
 """A drained machine that is still alive so long past its deadline shuts itself down: nobody wants to pay for it."""
 REBALANCE_SECONDS = 120.0
 TICK = 0.05
 _RESTART_PAUSES = (0.0, 1.0, 5.0, 20.0)
+_STARTS_REFUSED = 3
+"""Processes in a row whose job could not start, after which the agent gives up: the service manager knows how often to try again."""
 
 
 @dataclass
@@ -59,13 +62,19 @@ class Agent:
         self.id = uuid.uuid4().hex[:12]
         self.board = SignalBoard.make(processes)
         self.children = [Child(cell) for cell in range(processes)]
-        self.dead: dict[str, Cause] = {}
-        """Processes that have ended, and what their unfinished task counts as."""
+        self.dead: dict[str, tuple[Cause, str]] = {}
+        """Processes that have ended, what their unfinished task counts as, and why."""
         self.notice: Notice | None = None
+        self._noted: Notice | None = None
+        """What the own ledger record says of it."""
         self._lock = threading.Lock()
         self._machine: Machine = self.ledger.machines.register(self.identity, self.id, self.lease)
+        self._registered = True
         self._beaten = self._swept = time.monotonic()
+        self._next_beat = self._next_note = 0.0
+        self.board.board.alive_until = self._beaten + lease
         self._told_drained = self._terminated = False
+        self.refused_starts = 0
         self.bad_job = False
         """A process found that the job's name leads nowhere, and has said so."""
 
@@ -100,24 +109,30 @@ class Agent:
     # -- the life of an agent ---------------------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Until stopped, or, if asked, until the queue is empty. 0; 143 after SIGTERM."""
+        """Until stopped, or, if asked, until the queue is empty. 0; 143 after SIGTERM; 70 when the job cannot start."""
         signal.signal(signal.SIGTERM, self.terminate)
         signal.signal(signal.SIGINT, self.terminate)
-        watcher = Watcher(self.host, self.ledger.machines, lambda: (self._machine.id, self._machine.boot, self.id), self.hear)
+        watcher = Watcher(self.host, self.ledger.machines, lambda: (self.identity.machine, self.identity.boot, self.id), self.hear)
         self._watcher = watcher
         watcher.start()
         say("agent started", agent=self.id, boot=self.identity.boot, job=self.job, processes=len(self.children), lease=self.lease)
         try:
+            # What an earlier agent of this machine held needs no lease to run out.
+            self._sweep(self.identity.machine)
             while True:
                 self._step()
                 if self.notice is None and self._terminated:
-                    self.hear(Notice(self.identity.machine, "stop", self.ledger.store.now(), None, "SIGTERM"))
+                    self.hear(Notice(self.identity.machine, "stop", self.ledger.store.now(), None, STOPPED))
                 if self.bad_job:
                     return 2
+                if self.refused_starts >= _STARTS_REFUSED:
+                    return CANNOT_START
                 if self.until_empty and self.notice is None and all(self._finished(child) for child in self.children):
                     return 0
                 if self._told_drained and self._terminated:
                     return 143
+                if self._told_drained and self.notice is not None and self.notice.kind == "stop":
+                    return 0
                 time.sleep(TICK)
         finally:
             watcher.stop()
@@ -127,9 +142,10 @@ class Agent:
     def _step(self) -> None:
         now = time.monotonic()
         self._look_after_children(now)
-        if now - self._beaten >= self.lease / BEATS_PER_LEASE:
+        if now >= self._next_beat:
             self._beat(now)
         if self.notice is not None:
+            self._note(now)
             self._lead_out(now)
         elif now - self._swept >= min(60.0, self.lease) and any(not self.board.cells[child.cell].busy for child in self.children):
             self._swept = now
@@ -139,14 +155,17 @@ class Agent:
         for child in self.children:
             if child.process is not None and (status := child.process.poll()) is not None:
                 self._bury(child, status, now)
-            may_start = child.process is None and self.notice is None and now >= child.not_before
+            may_start = child.process is None and self.notice is None and now >= child.not_before and now < self._beaten + self.lease
             if may_start and not (self.until_empty and self._finished(child)):
                 self._start(child)
             cell = self.board.cells[child.cell]
             since, limit = cell.item_since, cell.item_limit
             if child.process is not None and limit and since and now - since > limit:
-                say("item took too long", 40, process=child.id, seconds=round(now - since, 1), allowed=limit)
+                why = f"an item took longer than item_seconds_max, {limit:g} s"
+                self.dead[child.id] = ("failed", why)
+                say("item took too long", 40, process=child.id, why=why)
                 child.process.kill()
+                cell.item_since = 0.0
 
     def _finished(self, child: Child) -> bool:
         return child.process is None and child.starts > 0 and child.id not in self.dead
@@ -168,8 +187,10 @@ class Agent:
         self.bad_job = self.bad_job or status == BAD_JOB
         if status in (0, BAD_JOB):
             return
-        say("worker process ended", 30, process=child.id, status=status)
-        self.dead[child.id] = "lost" if status == UNREACHABLE else "failed"
+        self.refused_starts = self.refused_starts + 1 if status == CANNOT_START else 0
+        why = f"its worker process ended with {_status(status)}"
+        say("worker process ended", 30, process=child.id, why=why)
+        self.dead.setdefault(child.id, ("lost" if status == UNREACHABLE else "failed", why))
         child.not_before = now + _RESTART_PAUSES[min(child.starts, len(_RESTART_PAUSES)) - 1]
         self._take_back()
 
@@ -186,30 +207,43 @@ class Agent:
             say("cannot take back", 30, why=str(fault))
 
     def _take(self, task: Task, owner: Owner) -> None:
-        cause: Cause = "interrupted" if self.notice is not None else self.dead.get(owner.process, "failed")
-        if self.ledger.take_from(task, cause, "its worker process ended"):
-            say("queued again", run=task.run, task=task.id, epoch=task.epoch + 1, cause=cause)
+        cause, why = self.dead.get(owner.process, ("failed", "its worker process is not known"))
+        if self.notice is not None:
+            cause = "interrupted"
+        if taken := self.ledger.take_from(task, cause, why):
+            say("queued again" if taken.state == "queued" else "task dead", run=task.run, task=task.id, epoch=taken.epoch, cause=cause, why=why)
 
     def _beat(self, now: float) -> None:
         """Raises nothing: an agent that cannot beat for a lease stops its workers, as somebody else may run their tasks by now."""
+        self._next_beat = now + self.lease / BEATS_PER_LEASE
         try:
-            self._machine = self.ledger.machines.beat(self._machine, metadata_ok=self._watcher.metadata_ok)
-            self._beaten = now
-            self._take_back()
+            if self._registered:
+                self._machine = self.ledger.machines.beat(self._machine, metadata_ok=self._watcher.metadata_ok)
+                self._take_back()
+            else:
+                self._machine = self.ledger.machines.register(self.identity, self.id, self.lease)
+                self._registered, self._noted = True, None
+                self._sweep(self.identity.machine)
+            self._beaten, self.board.board.alive_until = now, now + self.lease
         except Replaced:
             say("machine record gone or replaced", 40)
-            self._kill_children()
-            self.id = uuid.uuid4().hex[:12]
-            self._machine = self.ledger.machines.register(self.identity, self.id, self.lease)
-            self._beaten = now
+            self._start_anew()
         except (StoreError, ValueError) as fault:
+            # Tried again soon: a lease has room for three beats, not for three that fail.
+            self._next_beat = now + self.lease / BEATS_PER_LEASE / 4
             say("cannot beat", 30, why=str(fault), silent=round(now - self._beaten, 1))
-            if now - self._beaten >= self.lease:
-                self._kill_children()
+            if time.monotonic() - self._beaten >= self.lease:
+                self._start_anew()
 
-    def _sweep(self) -> None:
+    def _start_anew(self) -> None:
+        """What this agent's workers held may be with others by now: end them, and register as a new agent."""
+        self._kill_children()
+        self.id, self._registered, self._next_beat = uuid.uuid4().hex[:12], False, min(self._next_beat, time.monotonic() + 1.0)
+
+    def _sweep(self, machine: str | None = None) -> None:
         try:
-            swept = Sweep(self.ledger).everything()
+            sweep = Sweep(self.ledger)
+            swept = sweep.machine(machine) if machine else sweep.everything()
         except StoreError as fault:
             say("cannot sweep", 30, why=str(fault))
             return
@@ -219,6 +253,20 @@ class Agent:
             say("bad record", 40, why=fault)
 
     # -- the way out ------------------------------------------------------------------------------------------------------------------------
+
+    def _note(self, now: float) -> None:
+        """Say in the own record what was heard: claims are refused from here on, and whatever ends counts as interrupted."""
+        notice = self.notice
+        if notice is None or notice == self._noted or now < self._next_note or not self._registered:
+            return
+        self._next_note = now + 1.0
+        try:
+            self._machine = (
+                self.ledger.machines.stop(self._machine) if notice.reason == STOPPED else self.ledger.machines.drain(self._machine, notice)
+            )
+            self._noted = notice
+        except (Replaced, StoreError, ValueError) as fault:
+            say("cannot note the notice", 30, why=str(fault))
 
     def _lead_out(self, now: float) -> None:
         assert self.notice is not None
@@ -242,7 +290,6 @@ class Agent:
         assert self.notice is not None
         self._take_back()
         try:
-            self.ledger.machines.drain(self._machine, self.notice)
             self.ledger.machines.drained(self._machine)
         except (Replaced, StoreError, ValueError) as fault:
             say("cannot say drained", 30, why=str(fault))
@@ -259,8 +306,12 @@ class Agent:
             if child.process is not None:
                 child.process.kill()
                 child.process.wait()
-                self.dead.setdefault(child.id, "lost")
-                child.process, child.not_before = None, time.monotonic() + _RESTART_PAUSES[-1]
+                self.dead.setdefault(child.id, ("lost", "its agent ended it"))
+                child.process, child.not_before = None, time.monotonic() + _RESTART_PAUSES[1]
+
+
+def _status(status: int) -> str:
+    return f"signal {-status} ({signal.Signals(-status).name})" if -65 < status < 0 else f"status {status}"
 
 
 def _positive(text: str) -> int:

@@ -47,14 +47,18 @@ class Progress:
     """What a payload holds."""
 
     state: bytes | None
-    results: list[Any]
-    """One per item, in item order; what `process_item` returned."""
+    results: list[str]
+    """One JSON text per item, in item order: what `process_item` returned."""
+
+
+result_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+"""Made as soon as an item ends, so that a job may go on changing what it returned. Raises TypeError, ValueError for what JSON cannot hold."""
 
 
 def encode(progress: Progress) -> bytes:
-    """The payload. Raises TypeError naming the result that JSON cannot hold."""
-    state = None if progress.state is None else base64.b64encode(progress.state).decode()
-    return json.dumps({"state": state, "results": progress.results}, separators=(",", ":")).encode()
+    """The payload."""
+    state = "null" if progress.state is None else f'"{base64.b64encode(progress.state).decode()}"'
+    return f'{{"state":{state},"results":[{",".join(progress.results)}]}}'.encode()
 
 
 def decode(data: bytes, checkpoint: Checkpoint) -> Progress:
@@ -70,7 +74,7 @@ def decode(data: bytes, checkpoint: Checkpoint) -> Progress:
         raise Damaged(f"checkpoint {checkpoint.epoch}-{checkpoint.sequence}: {fault}") from None
     if not isinstance(results, list) or len(results) != checkpoint.end - checkpoint.first:
         raise Damaged(f"checkpoint {checkpoint.epoch}-{checkpoint.sequence}: its results do not match items {checkpoint.first} to {checkpoint.end}")
-    return Progress(state, results)
+    return Progress(state, [result_text(result) for result in results])
 
 
 def checksum(data: bytes) -> str:

@@ -95,11 +95,14 @@ class Ledger:
             except Overtaken:
                 continue
 
-    def save(self, claim: Task, end: int, progress: Progress) -> Task:
-        """Make items up to `end` durable: payload first, then the record that names it. Raises Fenced."""
+    def save(self, claim: Task, end: int, progress: Progress, *, merge: bool = True) -> Task:
+        """Make items up to `end` durable: payload first, then the record that names it. Raises Fenced, Damaged.
+
+        The same call again after a StoreError is the same save. `merge`: may make one payload of a long list.
+        """
         names = claim.checkpoints
         first = claim.items_done
-        if len(names) >= MERGE_AT:
+        if merge and len(names) >= MERGE_AT:
             earlier = [result for name in names for result in self.progress(name).results]
             names, first, progress = (), 0, Progress(progress.state, earlier + progress.results)
         data = encode(progress)
@@ -143,7 +146,8 @@ class Ledger:
     def take_from(self, seen: Task, cause: Cause, why: str) -> Task | None:
         """Queue a running task again, on the version read; None when somebody else was quicker."""
         try:
-            task = self._swap(seen, self._requeue(seen, cause, why))
+            told = replace(seen, traceback=why) if cause == "failed" else seen
+            task = self._swap(seen, self._requeue(told, cause, why))
         except Overtaken:
             return None
         self.ring(task)

@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spotbatch import clouds, log
+from spotbatch.bad_record import BadRecord
 from spotbatch.ledger import Ledger, Refused
 from spotbatch.log import say
 from spotbatch.owner import Owner
-from spotbatch.protocols import StoreError
+from spotbatch.protocols import Bell, StoreError
 from spotbatch.runner import OutOfTime, Runner
 from spotbatch.signal_board import DRAIN, SignalBoard
+from spotbatch.task import Task
 from spotbatch.worker import BatchWorker
 
 UNREACHABLE = 75
@@ -26,7 +28,11 @@ UNREACHABLE = 75
 BAD_JOB = 64
 """Exit status when the job's name leads nowhere: trying again is no use."""
 
+CANNOT_START = 70
+"""Exit status when the job's `setup` raised: no task was touched."""
+
 WAIT_SECONDS = 5.0
+_REFUSED_PAUSE = 1.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -105,21 +111,36 @@ class WorkerProcess:
                 if until_empty and not self.ledger.backlog():
                     return
                 continue
-            try:
-                claim = self.ledger.claim(bell.run, bell.task, self.owner)
-            except Refused as why:
-                if not why.leave_bell:
-                    self.doorbell.silence(bell)
-                    continue
-                self.doorbell.leave(bell)
-                time.sleep(1.0)
-                continue
-            # Busy before the bell is silenced: an agent that looks now sees a process that holds a claim.
+            # Busy before the claim, so that an agent that leads its workers out waits for one that is under way.
             self.cell.busy = 1.0
-            self.doorbell.silence(bell)
-            say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
-            self.runner.run(claim)
+            if (claim := self._claim(bell)) is not None:
+                say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
+                self.runner.run(claim)
             self.cell.busy = 0.0
+
+    def _claim(self, bell: Bell) -> Task | None:
+        """Claim, *then* delete the message. Raises StoreError when it is not known whether the claim happened: this process must end."""
+        try:
+            claim = self.ledger.claim(bell.run, bell.task, self.owner)
+        except Refused as why:
+            self._done_with(bell, leave=why.leave_bell)
+            if why.leave_bell:
+                time.sleep(_REFUSED_PAUSE)
+            return None
+        except BadRecord as fault:
+            say("bad record", 40, why=str(fault))
+            self._done_with(bell, leave=False)
+            time.sleep(_REFUSED_PAUSE)
+            return None
+        self._done_with(bell, leave=False)
+        return claim
+
+    def _done_with(self, bell: Bell, *, leave: bool) -> None:
+        """A message that cannot be deleted comes again, and is deleted then: no reason to stop."""
+        try:
+            self.doorbell.leave(bell) if leave else self.doorbell.silence(bell)
+        except StoreError as fault:
+            say("bell cannot be silenced", 30, why=str(fault))
 
 
 def main(arguments: list[str]) -> int:
@@ -140,7 +161,7 @@ def main(arguments: list[str]) -> int:
         return BAD_JOB
     except Exception:
         say("job cannot start", 40, error=traceback.format_exc())
-        return 1
+        return CANNOT_START
     try:
         worker = WorkerProcess(start, job, board)
 

@@ -4,9 +4,10 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from spotbatch.checkpoint import Damaged, Progress
+from spotbatch.checkpoint import Damaged, Progress, result_text
 from spotbatch.ledger import Fenced, Ledger
 from spotbatch.log import say
 from spotbatch.protocols import StoreError
@@ -18,6 +19,12 @@ CLOSEST_SECONDS = 2.0
 """Checkpoints are never closer than this,"""
 CLOSEST_SAVES = 20
 """nor than so many times what the last save took: saving costs at most a twentieth."""
+RESTORE_TRIES = 2
+"""After so many failed restores a checkpoint counts as damaged."""
+AGENT_GRACE_SECONDS = 5.0
+"""A machine that was frozen wakes up with a silent agent: its beat is waited for so long."""
+
+_T = TypeVar("_T")
 
 
 class OutOfTime(BaseException):
@@ -31,32 +38,40 @@ class BadResult(Exception):
 class Runner:
     """One worker process's way through one task after another."""
 
-    def __init__(self, ledger: Ledger, job: BatchWorker, board: SignalBoard, cell: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.ledger, self.job, self.clock = ledger, job, clock
+    def __init__(
+        self,
+        ledger: Ledger,
+        job: BatchWorker,
+        board: SignalBoard,
+        cell: int,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.ledger, self.job, self.clock, self.pause = ledger, job, clock, pause
         self.board, self.cell = board.board, board.cells[cell]
         self.in_item = False
         """True while the job's own code runs: OutOfTime may be raised then, and only then."""
         self._save_seconds = 0.0
+        self._stateful = type(job).save_state is not BatchWorker.save_state
 
     def run(self, claim: Task) -> None:
-        """Run a task to its end, or give it back. Raises StoreError when the ledger cannot be reached."""
+        """Run a task to its end, or give it back. Raises StoreError when the agent has been silent for a lease."""
         where = {"run": claim.run, "task": claim.id, "epoch": claim.epoch}
         try:
-            items = [json.loads(line) for line in self.ledger.items(claim)]
+            items = [json.loads(line) for line in self._patiently(lambda: self.ledger.items(claim))]
             claim = self._resume(claim, where)
             while True:
-                claim, ended = self._work(claim, items, where)
-                if not ended:
-                    return
                 try:
-                    done = self.ledger.finish(claim)
-                    say("task done", **where, items=done.items_done)
+                    claim, ended = self._work(claim, items, where)
+                    if ended:
+                        done = self._patiently(lambda: self.ledger.finish(claim))  # noqa: B023
+                        say("task done", **where, items=done.items_done)
                     return
                 except Damaged as fault:
                     say("checkpoint damaged", 30, **where, why=str(fault))
                     claim = self._resume(claim, where)
         except Fenced as fault:
-            say("fenced", 30, **where, why=str(fault))
+            self._tell_fenced(where, fault)
         except StoreError:
             raise
         except Exception:
@@ -65,33 +80,47 @@ class Runner:
             self.in_item = False
             self.cell.item_since = 0.0
 
-    def _fail(self, claim: Task, where: dict[str, Any], text: str) -> None:
-        say("task failed", 40, **where, error=text)
-        try:
-            task = self.ledger.fail(claim, text)
-            say("queued again" if task.state == "queued" else "task dead", **where, cause="failed", attempts=task.attempts)
-        except Fenced as fault:
-            say("fenced", 30, **where, why=str(fault))
+    # -- resume -----------------------------------------------------------------------------------------------------------------------------
 
     def _resume(self, claim: Task, where: dict[str, Any]) -> Task:
         """The claim with only what can be read back, and the job's state as it was then."""
-        claim, damage = self.ledger.readable(claim)
+        claim, damage = self._patiently(lambda: self.ledger.readable(claim))
         if damage:
             say("checkpoint damaged", 30, **where, why=damage, resumed_at=claim.items_done)
-        state = self.ledger.progress(claim.checkpoints[-1]).state if claim.checkpoints else None
         self.job.run_name, self.job.task_id, self.job.epoch = claim.run, claim.id, claim.epoch
-        self.job.restore_state(state)
+        failures = 0
+        while not self._restored(claim, where):
+            failures += 1
+            if failures % RESTORE_TRIES == 0:
+                # Its results go with it: items after it will run again.
+                claim = replace(claim, checkpoints=claim.checkpoints[:-1])
+                say("checkpoint damaged", 30, **where, why=f"the job could not restore it {RESTORE_TRIES} times", resumed_at=claim.items_done)
         if claim.items_done:
             say("task resumed", **where, items=claim.items_done)
         return claim
 
+    def _restored(self, claim: Task, where: dict[str, Any]) -> bool:
+        """False when the job raised over a state of its own; what it raises over None is its failure."""
+        state = self._patiently(lambda: self.ledger.progress(claim.checkpoints[-1]).state) if claim.checkpoints else None
+        try:
+            self.job.restore_state(state)
+        except Exception:
+            if state is None:
+                raise
+            say("restore failed", 30, **where, error=traceback.format_exc())
+            return False
+        return True
+
+    # -- items ------------------------------------------------------------------------------------------------------------------------------
+
     def _work(self, claim: Task, items: list[Any], where: dict[str, Any]) -> tuple[Task, bool]:
-        """Items until the end (True) or until a notice made the task be given back (False). Raises Fenced, and what the job raises."""
+        """Items until the end (True), or until a notice or a failure ended the claim (False). Raises Fenced, Damaged, StoreError, BadResult."""
         board, cell, clock, process = self.board, self.cell, self.clock, self.job.process_item
         total, results, longest = len(items), [], 0.0
         at, now = claim.items_done, clock()
         stop_items, stop_time, earliest = self._next_save(at, now)
-        rebalance_served = False
+        rebalance_served = whole = False
+        trouble = ""
         try:
             while at < total:
                 if board.level:
@@ -100,61 +129,102 @@ class Runner:
                     if not rebalance_served:
                         rebalance_served = True
                         stop_items, earliest = at, now
+                if now > board.alive_until:
+                    self._await_agent()
                 if at >= stop_items or now >= stop_time:
-                    if now >= earliest:
+                    if now < earliest:
+                        stop_items = at + self.job.checkpoint_items
+                    else:
                         claim = self._save(claim, at, results, where)
                         results, now = [], clock()
                         stop_items, stop_time, earliest = self._next_save(at, now)
-                    else:
-                        stop_items = at + self.job.checkpoint_items
+                        continue
                 cell.item_since = began = now
                 self.in_item = True
                 result = process(items[at])
                 self.in_item = False
-                results.append(result)
+                results.append("null" if result is None else self._text(result, at))
                 at += 1
                 now = clock()
                 longest = max(longest, now - began)
+            whole = True
         except OutOfTime:
             say("item cut short", **where, item=at)
-        except (Fenced, StoreError, BadResult):
+        except (Fenced, StoreError, BadResult, Damaged):
             raise
         except Exception:
-            # What was done before the item that failed is kept.
-            self.in_item = False
-            claim = self._save(claim, at, results, where)
-            self._fail(claim, where, traceback.format_exc())
-            return claim, False
+            trouble = traceback.format_exc()
         finally:
             self.in_item = False
             cell.item_since = 0.0
-        claim = self._save(claim, at, results, where)
+        if whole or not self._stateful:
+            # A state is worth saving only between items: one that broke off may have changed half of it.
+            claim = self._save(claim, at, results, where)
+        if trouble:
+            self._fail(claim, where, trouble)
+            return claim, False
         if at == total:
             return claim, True
-        task = self.ledger.give_back(claim, "interrupted", "notice")
-        say("given back", **where, items=at, of=total, state=task.state)
+        task = self._patiently(lambda: self.ledger.give_back(claim, "interrupted", "notice"))
+        say("given back", **where, items=task.items_done, of=total, state=task.state)
         return claim, False
+
+    @staticmethod
+    def _text(result: Any, at: int) -> str:
+        try:
+            return result_text(result)
+        except (TypeError, ValueError) as fault:
+            raise BadResult(f"item {at}: process_item must return what JSON can hold: {fault}") from None
 
     def _next_save(self, at: int, now: float) -> tuple[int, float, float]:
         """The item and the moment at which a checkpoint is due, and the moment before which none is made unless a notice comes."""
         closest = max(CLOSEST_SECONDS, CLOSEST_SAVES * self._save_seconds)
         return at + self.job.checkpoint_items, now + max(self.job.checkpoint_seconds, closest), now + closest
 
-    def _save(self, claim: Task, at: int, results: list[Any], where: dict[str, Any]) -> Task:
+    def _save(self, claim: Task, at: int, results: list[str], where: dict[str, Any]) -> Task:
         if at == claim.items_done:
             return claim
+        self.cell.item_since = 0.0
         began = self.clock()
-        try:
-            claim = self.ledger.save(claim, at, Progress(self.job.save_state(), results))
-        except (TypeError, ValueError) as fault:
-            raise BadResult(f"items {claim.items_done} to {at}: process_item must return what JSON can hold: {fault}") from None
+        progress = Progress(self.job.save_state(), results)
+        # Merging earlier payloads takes reads: not now, when a deadline is near.
+        saved = self._patiently(lambda: self.ledger.save(claim, at, progress, merge=self.board.level < DRAIN))
         self._save_seconds = self.clock() - began
-        say(
-            "checkpoint durable",
-            **where,
-            items=at,
-            bytes=claim.checkpoints[-1].size,
-            seconds=round(self._save_seconds, 4),
-            calm=self.board.level == CALM,
-        )
-        return claim
+        size, calm = saved.checkpoints[-1].size, self.board.level == CALM
+        say("checkpoint durable", **where, items=at, bytes=size, seconds=round(self._save_seconds, 4), calm=calm)
+        return saved
+
+    # -- trouble ----------------------------------------------------------------------------------------------------------------------------
+
+    def _patiently(self, act: Callable[[], _T]) -> _T:
+        """Trouble with the store is waited out, and is nobody's failure: the agent's beat decides how long this worker lives."""
+        pause = 0.2
+        while True:
+            try:
+                return act()
+            except StoreError as fault:
+                if self.clock() > self.board.alive_until:
+                    raise
+                say("store in trouble", 30, why=str(fault), next_try_in=pause)
+                self.pause(pause)
+                pause = min(2 * pause, 10.0)
+
+    def _await_agent(self) -> None:
+        """Raises StoreError if the agent stays silent: somebody else may run this task by now."""
+        end = self.clock() + AGENT_GRACE_SECONDS
+        while self.clock() > self.board.alive_until:
+            if self.clock() > end:
+                raise StoreError("the agent has not beaten for a lease")
+            self.pause(0.1)
+
+    def _fail(self, claim: Task, where: dict[str, Any], text: str) -> None:
+        say("task failed", 40, **where, error=text)
+        try:
+            task = self._patiently(lambda: self.ledger.fail(claim, text))
+            say("queued again" if task.state == "queued" else "task dead", **where, cause="failed", attempts=task.attempts)
+        except Fenced as fault:
+            self._tell_fenced(where, fault)
+
+    def _tell_fenced(self, where: dict[str, Any], fault: Fenced) -> None:
+        """What was done since the last checkpoint is waste, and not a failure."""
+        say("fenced", 30, **where, why=str(fault))

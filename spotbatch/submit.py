@@ -99,5 +99,4 @@ def results(ledger: Ledger, run: str) -> Iterator[str]:
         if task is None:
             raise StoreError(f"{record['key']}: was listed, and is gone")
         for checkpoint in task.checkpoints:
-            for result in ledger.progress(checkpoint).results:
-                yield json.dumps(result)
+            yield from ledger.progress(checkpoint).results
