@@ -4,6 +4,7 @@ A change is a compare-and-swap on the record read (settle.py). What a worker wri
 claim: anything else raises Fenced.
 """
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -106,13 +107,13 @@ class Ledger:
             earlier = [result for name in names for result in self.progress(name).results]
             names, first, progress = (), 0, Progress(progress.state, earlier + progress.results)
         data = encode(progress)
-        # Never under a name used before: a list that was cut at a damaged entry may be saved again in the same epoch.
+        # Never under a name used before: what replaces a damaged payload in the same epoch may be the very same bytes as it once was.
         sequence = 1 + max((name.sequence for name in claim.checkpoints if name.epoch == claim.epoch), default=-1)
         entry = Checkpoint(claim.epoch, sequence, first, end, checksum(data), len(data))
         if len(data) <= INLINE_BYTES:
             entry = replace(entry, inline=data.decode())
         else:
-            key = f"runs/{claim.run}/tasks/{claim.id}/{claim.epoch:06d}-{sequence:06d}-{entry.sha256[:8]}"
+            key = f"runs/{claim.run}/tasks/{claim.id}/{claim.epoch:06d}-{sequence:06d}-{uuid.uuid4().hex[:8]}"
             self.payloads.put(key, data)
             entry = replace(entry, key=key)
         return self._under(claim, lambda task: replace(task, checkpoints=(*names, entry)))
