@@ -222,7 +222,6 @@ def worker_policy(
             [
                 "sqs:ChangeMessageVisibility",
                 "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
                 "sqs:ListQueueTags",
                 "sqs:ReceiveMessage",
                 "sqs:SendMessage",

@@ -1,4 +1,4 @@
-from spotbatch import BatchWorker  # pyright: ignore
+from spotbatch import BatchWorker
 
 
 class Thumbnails(BatchWorker):
