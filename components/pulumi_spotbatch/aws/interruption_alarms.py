@@ -28,6 +28,7 @@ class Alarm:
 
 def watched(
     queue_name: pulumi.Input[str],
+    bell_dead_letters_name: pulumi.Input[str],
     events_name: pulumi.Input[str],
     dead_letters_name: pulumi.Input[str],
     rule_names: Mapping[str, pulumi.Input[str]],
@@ -42,6 +43,14 @@ def watched(
             "AWS/SQS",
             "ApproximateNumberOfMessagesVisible",
             {"QueueName": dead_letters_name},
+            "Maximum",
+        ),
+        Alarm(
+            "unreadable-bells",
+            "Messages that no worker could read lie in the queue's own dead letters, each with its reason: somebody else sends to the queue.",
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            {"QueueName": bell_dead_letters_name},
             "Maximum",
         ),
         Alarm(

@@ -110,6 +110,7 @@ class InterruptionHandler(pulumi.ComponentResource):
 
         watched = interruption_alarms.watched(
             queue["name"],
+            pulumi.Output.from_input(queue["dead_letters_arn"]).apply(lambda arn: arn.rpartition(":")[2]),
             events.name,
             dead_letters.name,
             {**{event: rule.name for event, rule in rules.items()}, "sweep": timer.name},

@@ -170,7 +170,7 @@ def test_a_group_in_another_partition_is_named_in_that_partition():
 
 
 MUST_ALARM = {
-    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName": {"h-dead-letters"}},
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName": {"h-dead-letters", "tasks-dead-letters"}},
     ("AWS/SQS", "ApproximateAgeOfOldestMessage"): {"QueueName": {"h-events"}},
     ("AWS/Events", "FailedInvocations"): {"RuleName": {"h-interruption", "h-rebalance", "h-state", "h-hook", "h-scheduled", "h-drill", "h-sweep"}},
     ("AWS/Lambda", "Errors"): {"FunctionName": {"h-notices", "h-sweep"}},
