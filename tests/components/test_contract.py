@@ -23,6 +23,9 @@ NAMES = sorted(name for name in components.__all__ if issubclass(getattr(compone
 UNTAGGED = {"aws:s3/bucketObjectv2:BucketObjectv2"}
 """Objects take ten tags at most, fewer than their owner may have set."""
 
+ALL_OPTIONAL = {"Network", "SqsTaskQueue"}
+"""Components that need nothing."""
+
 each_component = pytest.mark.parametrize("name", NAMES)
 
 
@@ -178,6 +181,16 @@ def test_an_unknown_argument_is_refused_before_anything_is_declared(name: str):
 
     with pytest.raises(pulumi.RunError, match=r"tagz: no such argument; did you mean tags\?"):
         deploy(program)
+
+
+@each_component
+@pytest.mark.parametrize("args", [None, "text", ["list"], 7], ids=str)
+def test_arguments_that_are_no_dictionary_are_refused_without_a_traceback(name: str, args: object):
+    if args is None and name in ALL_OPTIONAL:
+        assert deploy(lambda: component(name)("first", args)).requests
+        return
+    with pytest.raises(pulumi.RunError, match=name):
+        deploy(lambda: component(name)("first", args))
 
 
 def test_the_component_host_can_infer_one_schema_for_all():

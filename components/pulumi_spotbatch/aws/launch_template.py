@@ -293,7 +293,8 @@ def checked(name: str, args: SpotLaunchTemplateArgs) -> SpotLaunchTemplateArgs:
         faults.say("image.id", "missing; allowed: the machine image that has code.on_image")
     if "release" in image and "id" in image:
         faults.add("image.release", image["release"], "left out where image.id is given: change the id instead")
-    if ("vpc_id" in args) == ("security_group_ids" in args):
+    stated = {key for key, value in args.items() if value is not None} if isinstance(args, Mapping) else set()
+    if ("vpc_id" in stated) == ("security_group_ids" in stated):
         faults.say("vpc_id", "give either vpc_id, to have a security group made in it, or security_group_ids")
     for variable in given.get("secrets", {}):
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
