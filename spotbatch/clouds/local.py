@@ -7,12 +7,15 @@ import random
 import socket
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from spotbatch.notice import Notice
 from spotbatch.protocols import Ambiguous, Backend, Bell, Conflict, Identity, Missing, Record, StoreError
+
+_LOCKED_SECONDS = 30
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (key TEXT PRIMARY KEY, kind TEXT, run TEXT, state TEXT, machine TEXT, version INTEGER, body TEXT);
@@ -36,11 +39,19 @@ class LocalStore:
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self.path, self.now = path, clock
-        self._connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        # A killed process loses nothing; only a machine without power could lose the last moments.
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.executescript(_SCHEMA)
+        self._threads = threading.local()
+        self._connect().executescript(_SCHEMA)
+
+    def _connect(self) -> sqlite3.Connection:
+        """One connection a thread: a shared one mixes up whose write changed how many rows."""
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, timeout=_LOCKED_SECONDS, isolation_level=None)
+            connection.execute("PRAGMA journal_mode=WAL")
+            # A killed process loses nothing; only a machine without power could lose the last moments.
+            connection.execute("PRAGMA synchronous=NORMAL")
+            self._threads.connection = connection
+        return connection
 
     def read(self, key: str) -> Record | None:
         rows = self._query("SELECT body FROM records WHERE key = ?", key)
@@ -82,13 +93,13 @@ class LocalStore:
 
     def _query(self, statement: str, *values: object) -> list[Record]:
         try:
-            return [json.loads(body) for (body,) in self._connection.execute(statement, values).fetchall()]
-        except sqlite3.Error as fault:
+            return [json.loads(body) for (body,) in self._connect().execute(statement, values).fetchall()]
+        except (sqlite3.Error, ValueError) as fault:
             raise StoreError(f"{self.path}: {fault}") from None
 
     def _execute(self, statement: str, *values: object) -> int:
         try:
-            return self._connection.execute(statement, values).rowcount
+            return self._connect().execute(statement, values).rowcount
         except sqlite3.Error as fault:
             raise Ambiguous(f"{self.path}: {fault}") from None
 
@@ -130,7 +141,10 @@ class LocalPayloads:
         return iter(sorted(key for path in found if (key := path.relative_to(self.folder).as_posix()).startswith(prefix)))
 
     def delete(self, key: str) -> None:
-        (self.folder / key).unlink(missing_ok=True)
+        try:
+            (self.folder / key).unlink(missing_ok=True)
+        except OSError as fault:
+            raise StoreError(f"{self.folder / key}: {fault}") from None
 
 
 class LocalDoorbell:
