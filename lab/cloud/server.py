@@ -25,12 +25,12 @@ async def serve(listener: socket.socket, settings: dict[str, Any]) -> None:
     from hypercorn.config import Config
     from ministack import app as ministack
 
-    from lab.cloud.market.instances import MachineSettings
     from lab.cloud.market.market import Market, call
+    from lab.cloud.market.market_settings import MarketSettings
 
     folder = Path(settings["folder"])
     market = Market(
-        MachineSettings(
+        MarketSettings(
             folder=folder / "machines",
             toolbox=Path(settings["toolbox"]),
             python=Path(settings["python"]),

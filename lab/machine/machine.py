@@ -130,8 +130,8 @@ class Machine:
         os._exit(1)
 
     async def _systemctl(self, body: bytes) -> bytes:
-        answer = await self._systemd.command(json.loads(body))
-        return json.dumps({"code": answer.code, "text": answer.text}).encode()
+        code, text = await self._systemd.command(json.loads(body))
+        return json.dumps({"code": code, "text": text}).encode()
 
     async def _poweroff(self, body: bytes) -> bytes:
         when = json.loads(body)["seconds"]

@@ -2,19 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from lab.machine.service import Service
 from lab.machine.unit_file import BadUnit, read_unit
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What a `systemctl` command prints and exits with."""
-
-    code: int = 0
-    text: str = ""
+Answer = tuple[int, str]
+"""What a `systemctl` command exits with and prints."""
 
 
 class Systemd:
@@ -37,21 +31,21 @@ class Systemd:
         flags = {word for word in arguments if word.startswith("-")}
         words = [word for word in arguments if not word.startswith("-")]
         if not words:
-            return Answer(
+            return (
                 1,
                 "systemctl: no command; the lab knows start, stop, restart, enable, disable, daemon-reload, status, is-active, is-enabled, poweroff",
             )
         verb, names = words[0], [word.removesuffix(".service") for word in words[1:]]
         match verb:
             case "daemon-reload":
-                return Answer()
+                return (0, "")
             case "poweroff" | "halt":
                 self._power_off()
-                return Answer()
+                return (0, "")
             case "enable" | "disable" | "start" | "stop" | "restart" | "status" | "is-active" | "is-enabled":
                 answers = [await self._one(verb, name, flags) for name in names]
-                return Answer(max((answer.code for answer in answers), default=1), "\n".join(answer.text for answer in answers if answer.text))
-        return Answer(1, f"Unknown command verb {verb} (the lab's systemctl knows only what batch machines need)")
+                return max((code for code, _ in answers), default=1), "\n".join(text for _, text in answers if text)
+        return 1, f"Unknown command verb {verb} (the lab's systemctl knows only what batch machines need)"
 
     def main_pids(self) -> set[int]:
         """Processes that a service of ours waits for."""
@@ -65,28 +59,28 @@ class Systemd:
         path = self._units / f"{name}.service"
         if name not in self._services and not path.exists():
             missing = f"Unit {name}.service could not be found." if verb == "status" else f"Unit file {name}.service does not exist."
-            return Answer(4 if verb == "status" else 1, missing)
+            return 4 if verb == "status" else 1, missing
         service = self._services.get(name)
         match verb:
             case "is-active":
                 state = service.state if service else "inactive"
-                return Answer(0 if state == "active" else 3, state)
+                return 0 if state == "active" else 3, state
             case "is-enabled":
-                return Answer(0 if name in self._enabled else 1, "enabled" if name in self._enabled else "disabled")
+                return 0 if name in self._enabled else 1, "enabled" if name in self._enabled else "disabled"
             case "status":
                 state = service.state if service else "inactive"
                 pid = f"\n   Main PID: {service.main.pid}" if service and service.main else ""
-                return Answer(0 if state == "active" else 3, f"{name}.service\n     Active: {state}{pid}")
+                return 0 if state == "active" else 3, f"{name}.service\n     Active: {state}{pid}"
             case "enable":
                 self._enabled.add(name)
-                return await self._start(name, path) if "--now" in flags else Answer()
+                return await self._start(name, path) if "--now" in flags else (0, "")
             case "disable":
                 self._enabled.discard(name)
                 if "--now" not in flags:
-                    return Answer()
+                    return (0, "")
         if service is not None and verb in ("stop", "disable", "restart"):
             await service.stop()
-        return await self._start(name, path) if verb in ("start", "restart") else Answer()
+        return await self._start(name, path) if verb in ("start", "restart") else (0, "")
 
     async def _start(self, name: str, path: Path) -> Answer:
         service = self._services.get(name)
@@ -99,8 +93,8 @@ class Systemd:
                 service.start()
             if service.unit.type == "oneshot":
                 status = await service.finished()
-                return Answer(0 if status in service.unit.success_statuses else 1)
+                return (0 if status in service.unit.success_statuses else 1, "")
         except (BadUnit, OSError) as fault:
             self._log(f"systemd: {fault}")
-            return Answer(1, f"Failed to start {name}.service: {fault}")
-        return Answer()
+            return 1, f"Failed to start {name}.service: {fault}"
+        return (0, "")

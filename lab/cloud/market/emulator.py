@@ -130,7 +130,7 @@ def new_instance(data: dict[str, Any], instance_type: str, subnet_id: str, tags:
         record["SpotInstanceRequestId"] = spot_request
     if not any(interface.get("AssociatePublicIpAddress") for interface in interfaces):
         record["PublicIpAddress"] = record["PublicDnsName"] = ""
-    ec2._tags[record["InstanceId"]] = _tag_list({**_template_tags(data, "instance"), **tags})
+    ec2._tags[record["InstanceId"]] = _tag_list(instance_tags(data, tags))
     for mapping in record["BlockDeviceMappings"]:
         volume = ec2._volumes[mapping["Ebs"]["VolumeId"]]
         volume["AvailabilityZone"] = zone
@@ -140,6 +140,11 @@ def new_instance(data: dict[str, Any], instance_type: str, subnet_id: str, tags:
             volume.update({ours: settings[theirs] for ours, theirs in names.items() if theirs in settings})
         ec2._tags[volume["VolumeId"]] = _tag_list(_template_tags(data, "volume"))
     return record
+
+
+def instance_tags(data: dict[str, Any], owner_tags: dict[str, str]) -> dict[str, str]:
+    """Tags of an instance: those of its template, then its owner's."""
+    return {**_template_tags(data, "instance"), **owner_tags}
 
 
 def _template_tags(data: dict[str, Any], resource: str) -> dict[str, str]:

@@ -11,7 +11,8 @@ from typing import Any
 from lab.cloud.market import emulator
 from lab.cloud.market.instance import Instance
 from lab.cloud.market.instances import Instances
-from lab.cloud.market.interruptions import Interruption, Interruptions
+from lab.cloud.market.interruption import Interruption
+from lab.cloud.market.interruptions import Interruptions
 from lab.cloud.market.json_service import JsonService
 from lab.cloud.market.query import Refusal
 

@@ -5,35 +5,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from lab.cloud.market import emulator
 from lab.cloud.market.instance import Instance
 from lab.cloud.market.journal import Journal
 from lab.cloud.market.machine_process import MachineProcess
-from lab.cloud.market.metadata import credential_values, metadata
+from lab.cloud.market.market_settings import MarketSettings
+from lab.cloud.market.metadata import check_tag_keys, credential_values, metadata
 from lab.cloud.market.pools import Candidate, Pools
-
-
-@dataclass(frozen=True)
-class MachineSettings:
-    """How machines are run."""
-
-    folder: Path
-    """Machines' root folders and console logs go here."""
-    toolbox: Path
-    """The only commands on a machine's PATH besides its own."""
-    python: Path
-    """Interpreter of the checkout: it has boto3."""
-    endpoint: str
-    """The local cloud, for the machines' clients."""
-    shutdown_seconds: float = 120.0
-    """How long a machine may take to shut down before EC2 cuts its power."""
-    notice_seconds: float = 120.0
-    """What a drill (FIS) gives as notice."""
-    minute_seconds: float = 60.0
-    """How long a minute lasts for scaling alarms."""
 
 
 class Instances:
@@ -42,7 +21,7 @@ class Instances:
     `on_gone` is called with each instance once it is terminated, however that came about.
     """
 
-    def __init__(self, settings: MachineSettings, pools: Pools, journal: Journal) -> None:
+    def __init__(self, settings: MarketSettings, pools: Pools, journal: Journal) -> None:
         self._settings = settings
         self._pools = pools
         self._journal = journal
@@ -65,14 +44,17 @@ class Instances:
     ) -> Instance:
         """Start a machine; its user data runs at once. Raises Refusal if EC2 would refuse the template's data."""
         data = candidate.template
+        options = data.get("MetadataOptions") or {}
+        shows_tags = options.get("InstanceMetadataTags") == "enabled"
+        if shows_tags:
+            check_tag_keys(emulator.instance_tags(data, owner_tags))
         spot_request = "sir-" + uuid.uuid4().hex[:8] if spot else None
         record = emulator.new_instance(data, candidate.instance_type, candidate.subnet, owner_tags, spot_request=spot_request)
         instance_id = record["InstanceId"]
         account, region = emulator.scope()
         role = emulator.role_of(record.get("IamInstanceProfile"))
-        options = data.get("MetadataOptions") or {}
         keys = emulator.credentials(role, instance_id) if role else {}
-        visible_tags = emulator.tags(instance_id) if options.get("InstanceMetadataTags") == "enabled" else {}
+        visible_tags = emulator.tags(instance_id) if shows_tags else {}
         values = metadata(record, region=region, account=account, role=role, credentials=keys or None, tags=visible_tags) | (extra_metadata or {})
         process = MachineProcess(
             self._settings.folder / instance_id,

@@ -15,7 +15,7 @@ TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
 
 
 @dataclass
-class Waiting:
+class _Waiting:
     """An instance whose group waits for its hooks."""
 
     group: Group
@@ -33,7 +33,7 @@ class LifecycleActions:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, Waiting] = {}
+        self._waiting: dict[str, _Waiting] = {}
 
     def ask(self, group: Group, instance: Instance, over: Callable[[], None]) -> None:
         """Run the group's terminate hooks for an instance; `over` is called once, at once if there are none."""
@@ -41,7 +41,7 @@ class LifecycleActions:
         if not hooks:
             over()
             return
-        self._waiting[instance.id] = waiting = Waiting(group, instance, over, {hook["LifecycleHookName"]: str(uuid.uuid4()) for hook in hooks})
+        self._waiting[instance.id] = waiting = _Waiting(group, instance, over, {hook["LifecycleHookName"]: str(uuid.uuid4()) for hook in hooks})
         for hook in hooks:
             name = hook["LifecycleHookName"]
             self._start_timer(waiting, name)
@@ -73,7 +73,7 @@ class LifecycleActions:
             for timer in waiting.timers.values():
                 timer.cancel()
 
-    def _find(self, request: dict[str, Any]) -> tuple[Waiting, str]:
+    def _find(self, request: dict[str, Any]) -> tuple[_Waiting, str]:
         name, token, instance_id = request["LifecycleHookName"], request.get("LifecycleActionToken"), request.get("InstanceId")
         for waiting in self._waiting.values():
             if (
@@ -84,12 +84,12 @@ class LifecycleActions:
                 return waiting, name
         raise Refusal("ValidationError", f"No active Lifecycle Action found with {f'instance ID {instance_id}' if instance_id else f'token {token}'}")
 
-    def _start_timer(self, waiting: Waiting, name: str) -> None:
+    def _start_timer(self, waiting: _Waiting, name: str) -> None:
         # Both results, CONTINUE and ABANDON, end the instance when it is terminating.
         seconds = waiting.group.hooks[name]["HeartbeatTimeout"]
         waiting.timers[name] = asyncio.get_running_loop().call_later(seconds, self._close, waiting, name)
 
-    def _close(self, waiting: Waiting, name: str) -> None:
+    def _close(self, waiting: _Waiting, name: str) -> None:
         if waiting.tokens.pop(name, None) is not None:
             waiting.timers.pop(name).cancel()
         if not waiting.tokens and self._waiting.pop(waiting.instance.id, None) is not None:

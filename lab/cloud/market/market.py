@@ -10,10 +10,12 @@ from lab.cloud.market.auto_scaling_groups import AutoScalingGroups
 from lab.cloud.market.experiments import Experiments
 from lab.cloud.market.group_policies import GroupPolicies
 from lab.cloud.market.instance import Instance
-from lab.cloud.market.instances import Instances, MachineSettings
-from lab.cloud.market.interruptions import ACTIONS, Interruption, Interruptions
+from lab.cloud.market.instances import Instances
+from lab.cloud.market.interruption import ACTIONS, Interruption
+from lab.cloud.market.interruptions import Interruptions
 from lab.cloud.market.journal import Journal
 from lab.cloud.market.json_service import JsonService
+from lab.cloud.market.market_settings import MarketSettings
 from lab.cloud.market.pools import Pools
 from lab.cloud.market.query import Refusal
 from lab.cloud.market.scalable_targets import ScalableTargets
@@ -28,7 +30,7 @@ class Market:
     Routes are what `POST /_lab/NAME` answers: each takes and returns plain JSON, and raises ValueError for what it cannot do.
     """
 
-    def __init__(self, settings: MachineSettings) -> None:
+    def __init__(self, settings: MarketSettings) -> None:
         self.journal = Journal()
         self.pools = Pools()
         self.instances = Instances(settings, self.pools, self.journal)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from lab.cloud.market.emulator import stamp
@@ -13,10 +14,7 @@ _TAG_KEY = re.compile(r"[0-9a-zA-Z\-_+=,.@:]{1,255}")
 def metadata(
     record: dict[str, Any], *, region: str, account: str, role: str | None, credentials: dict[str, str] | None, tags: dict[str, str]
 ) -> dict[str, str]:
-    """Paths and texts below `/latest/` at boot of an instance; `tags` is empty unless the template lets instances read theirs.
-
-    Raises Refusal, as RunInstances does, for a tag key that cannot stand in a path.
-    """
+    """Paths and texts below `/latest/` at boot of an instance; `tags` is empty unless the template lets instances read theirs."""
     zone = record["Placement"]["AvailabilityZone"]
     spot = record.get("InstanceLifecycle") == "spot"
     values = {
@@ -46,20 +44,24 @@ def metadata(
             indent=2,
         ),
     }
-    for key, value in tags.items():
-        if _TAG_KEY.fullmatch(key) is None or key in (".", "..", "_index"):
-            pattern = "[0-9a-zA-Z\\-_+=,.@:]{1,255}"
-            raise Refusal(
-                "InvalidParameterValue",
-                f"'{key}' is not a valid tag key. Tag keys must match pattern ({pattern}), and must not be a reserved name ('.', '..', '_index')",
-            )
-        values[f"meta-data/tags/instance/{key}"] = value
+    values |= {f"meta-data/tags/instance/{key}": value for key, value in tags.items()}
     if role and credentials:
         values |= credential_values(role, credentials)
         values["meta-data/iam/info"] = json.dumps(
             {"Code": "Success", "InstanceProfileArn": record["IamInstanceProfile"]["Arn"], "InstanceProfileId": record["IamInstanceProfile"]["Id"]}
         )
     return values
+
+
+def check_tag_keys(keys: Iterable[str]) -> None:
+    """Raises Refusal, as RunInstances does, for the key of a tag that instances may read and that cannot stand in a path."""
+    for key in keys:
+        if _TAG_KEY.fullmatch(key) is None or key in (".", "..", "_index"):
+            raise Refusal(
+                "InvalidParameterValue",
+                f"'{key}' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\-_+=,.@:]{{1,255}}), "
+                "and must not be a reserved name ('.', '..', '_index')",
+            )
 
 
 def credential_values(role: str, credentials: dict[str, str]) -> dict[str, str]:

@@ -192,3 +192,18 @@ def test_prices_fall_with_depth(cloud: LocalCloud):
     prices = cloud.client("ec2").describe_spot_price_history(InstanceTypes=["c6i.large"])["SpotPriceHistory"]
     by_zone = {one["AvailabilityZone"]: float(one["SpotPrice"]) for one in prices}
     assert by_zone["us-east-1b"] < by_zone["us-east-1a"]
+
+
+def test_a_tag_that_cannot_stand_in_a_metadata_path_launches_nothing_and_the_history_says_so(cloud: LocalCloud):
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "team/name", "Value": "x"}]}]
+    template = make_template(cloud, TagSpecifications=tags, MetadataOptions={"InstanceMetadataTags": "enabled"})
+    ec2 = cloud.client("ec2")
+    before = len(ec2.describe_instances()["Reservations"])
+    fleet = ec2.request_spot_fleet(SpotFleetRequestConfig=fleet_config(template, [("r6i.large", "a")]))["SpotFleetRequestId"]
+
+    def errors() -> list[str]:
+        records = ec2.describe_spot_fleet_request_history(SpotFleetRequestId=fleet, StartTime=LONG_AGO, EventType="error")["HistoryRecords"]
+        return [record["EventInformation"]["EventDescription"] for record in records]
+
+    assert "'team/name' is not a valid tag key" in eventually(errors)[0]
+    assert len(ec2.describe_instances()["Reservations"]) == before
