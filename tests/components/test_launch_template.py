@@ -1,5 +1,6 @@
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -166,6 +167,13 @@ def test_the_code_archive_goes_to_the_queues_bucket_and_outlives_its_version():
     assert upload.inputs["key"].startswith("code/")
     assert upload.raw.retainOnDelete
     assert f"s3://{QUEUE['bucket_name']}/{upload.inputs['key']}" in script()
+
+
+def test_a_job_that_cannot_be_packed_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "cache").write_text("a file where the cache's folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(pulumi.RunError, match=r"SpotLaunchTemplate 'm': code\.folder: .* cannot be packed: .*cache"):
+        machine()
 
 
 def test_without_an_archive_nothing_is_uploaded():

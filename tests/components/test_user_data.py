@@ -1,7 +1,11 @@
+import functools
+import http.server
 import json
 import shutil
 import subprocess
 import sys
+import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -157,6 +161,38 @@ def test_a_machine_whose_distribution_has_no_python_that_is_new_enough_goes(tmp_
     assert result.returncode == 1
     assert "trying again in 16 s: install_python" in result.stderr
     assert (tmp_path / "root/done").read_text() == "shutdown -h +1\n"
+
+
+def wheel(folder: Path) -> None:
+    """A package index with one package, `my-job` 1.4."""
+    (folder / "my-job").mkdir(parents=True)
+    record = "my_job-1.4.dist-info"
+    with zipfile.ZipFile(folder / "my-job" / "my_job-1.4-py3-none-any.whl", "w") as archive:
+        archive.writestr("my_job.py", "NAME = 'from the index'\n")
+        archive.writestr(f"{record}/METADATA", "Metadata-Version: 2.1\nName: my-job\nVersion: 1.4\n")
+        archive.writestr(f"{record}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{record}/RECORD", "")
+
+
+def test_a_package_comes_from_the_owners_index_into_an_environment_of_its_own(tmp_path: Path):
+    wheel(tmp_path / "index")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "index"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            index = f"http://127.0.0.1:{server.server_port}/"
+            python = f'exec {Path(sys.executable).resolve()} "$@"'
+            result = run(user_data(start(Requirement("my-job==1.4", index))), tmp_path, **{"python3.13": python})
+        finally:
+            server.shutdown()
+            thread.join()
+    assert result.returncode == 0, result.stderr
+    service = (tmp_path / "root/etc/systemd/system/spotbatch-worker.service").read_text()
+    interpreter = f"{tmp_path}/root/opt/spotbatch/venv/bin/python"
+    assert f"ExecStart={interpreter} -m spotbatch.clouds.aws_service " in service
+    found = subprocess.run([interpreter, "-c", "import my_job; print(my_job.NAME)"], capture_output=True, text=True)
+    assert found.stdout == "from the index\n"
 
 
 if __name__ == "__main__":

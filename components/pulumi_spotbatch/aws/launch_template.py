@@ -230,7 +230,10 @@ class SpotLaunchTemplate(pulumi.ComponentResource):
     def _user_data(self, name: str, given: SpotLaunchTemplateArgs, log_group: "aws.cloudwatch.LogGroup") -> pulumi.Output[str]:
         code, queue = given.get("code", {}), given["queue"]
         folder = _folder(code)
-        archive = code_archive.build(folder) if folder else None
+        try:
+            archive = code_archive.build(folder) if folder else None
+        except OSError as fault:
+            raise pulumi.RunError(f"SpotLaunchTemplate {name!r}: code.folder: {str(folder)!r} cannot be packed: {fault}") from None
         if archive:
             aws.s3.BucketObjectv2(
                 f"{name}-code",

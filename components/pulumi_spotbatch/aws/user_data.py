@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pulumi
+
 from .machine_policies import ECR_IMAGE
 
 LIMIT_BYTES = 16 * 1024
@@ -64,8 +66,8 @@ class Start:
     """Environment variable -> ARN in Secrets Manager or the Parameter Store; the values are fetched on the machine."""
 
 
-class UserDataTooLarge(ValueError):
-    """The script is larger than AWS takes."""
+class UserDataTooLarge(pulumi.RunError):
+    """The script is larger than AWS takes. Pulumi prints the text without a traceback."""
 
 
 def user_data(start: Start) -> str:
