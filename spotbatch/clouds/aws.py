@@ -53,7 +53,6 @@ class AwsHost:
     def __init__(self, metadata: Metadata | None = None, clock: Callable[[], float] = time.time) -> None:
         self._metadata, self._clock = metadata or Metadata(), clock
         self._first_seen: dict[str, float] = {}
-        self._spot = True
         self._id = ""
         self._scheduled: list[tuple[float, str]] = []
         self._scheduled_read = -SCHEDULED_EVERY
@@ -61,9 +60,8 @@ class AwsHost:
     def identity(self) -> Identity:
         """Raises OSError when the metadata service cannot be asked."""
         self._id = self._must_read("instance-id")
-        self._spot = self._metadata.read("instance-life-cycle") != "on-demand"
-        zone = self._metadata.read("placement/availability-zone") or ""
-        return Identity(self._id, _boot_id(), self._must_read("instance-type"), zone, self._spot)
+        spot = self._metadata.read("instance-life-cycle") != "on-demand"
+        return Identity(self._id, _boot_id(), self._must_read("instance-type"), self._metadata.read("placement/availability-zone") or "", spot)
 
     def queue(self) -> str | None:
         """The queue that this machine works for, from its tag `spotbatch:queue`; None without it. Raises OSError."""
@@ -74,13 +72,12 @@ class AwsHost:
         until = time.monotonic() + SECONDS
         if not self._id:
             self._id = self._must_read("instance-id")
-        readers = (self._interruption, self._lifecycle, self._rebalance, self._maintenance) if self._spot else (self._lifecycle, self._maintenance)
         unreadable: list[str] = []
-        for read in readers:
+        for read in (self._interruption, self._lifecycle, self._rebalance, self._maintenance):
             try:
                 yield from read(until)
-            except (MalformedEvent, ValueError, TypeError, AttributeError) as fault:
-                unreadable.append(str(fault))
+            except (LookupError, TypeError, ValueError) as fault:
+                unreadable.append(f"{type(fault).__name__}: {fault}")
         if unreadable:
             raise OSError(f"metadata service {self._metadata.endpoint}: unreadable: {'; '.join(unreadable)}")
 

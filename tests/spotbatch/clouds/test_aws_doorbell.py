@@ -69,7 +69,7 @@ def test_a_malformed_bell_goes_to_the_dead_letters_with_the_reason(cloud: LocalC
 def test_a_malformed_bell_stays_in_the_queue_while_the_dead_letters_cannot_be_written(cloud: LocalCloud, queue: str, backend: Backend):
     cloud.client("sqs").delete_queue(QueueUrl=f"{queue}-dead-letters")
     cloud.client("sqs").send_message(QueueUrl=queue, MessageBody="not json")
-    with pytest.raises(StoreError, match="sqs:SendMessage on .*-dead-letters"):
+    with pytest.raises(StoreError, match=r"sqs:SendMessage on .*-dead-letters"):
         backend.doorbell.wait(1)
     attributes = cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])["Attributes"]
     assert attributes == {"ApproximateNumberOfMessagesNotVisible": "1"}
