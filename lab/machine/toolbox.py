@@ -11,6 +11,7 @@ _FROM_HOST = [
     "base64",
     "basename",
     "bash",
+    "bzip2",
     "cat",
     "chmod",
     "cksum",
@@ -50,6 +51,7 @@ _FROM_HOST = [
     "ip",
     "join",
     "kill",
+    "less",
     "ln",
     "logger",
     "logname",
@@ -83,6 +85,7 @@ _FROM_HOST = [
     "renice",
     "rm",
     "rmdir",
+    "rsync",
     "sed",
     "seq",
     "setsid",
@@ -115,6 +118,7 @@ _FROM_HOST = [
     "tty",
     "uname",
     "uniq",
+    "unzip",
     "unlink",
     "uptime",
     "wc",
@@ -125,6 +129,7 @@ _FROM_HOST = [
     "xz",
     "yes",
     "zcat",
+    "zip",
 ]
 
 _STAND_INS = {

@@ -99,6 +99,10 @@ class AutoScalingGroups:
         group.config["DesiredCapacity"] = max(group.config["MinSize"], min(group.config["MaxSize"], capacity))
         self._upkeep.soon(group)
 
+    def arn_of(self, name: str) -> str | None:
+        """None if there is no such group."""
+        return self._groups[name].arn if name in self._groups else None
+
     def capacity_of(self, name: str) -> int:
         return self._find(name).desired
 

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core import responses
+from ministack.core import iam_actions, responses
 from ministack.services import autoscaling, cloudwatch, ec2, eventbridge, iam, lambda_svc, sts
 
 from lab.cloud.market.query import Parameters, QueryService, Refusal
@@ -314,6 +314,18 @@ def _refusing(module: Any, handler: Handler) -> Handler:
             return module._error(html.escape(refusal.code), html.escape(refusal.message), 400)
 
     return handle
+
+
+def name_groups_in_full(arn_of: Callable[[str], str | None]) -> None:
+    """Let IAM judge calls on an Auto Scaling group by its whole ARN: MiniStack has a star where the group's id stands, which no policy matches."""
+    extract = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(service: str, *request: Any, **named: Any) -> str:
+        found = extract(service, *request, **named)
+        name = found.partition(":*:autoScalingGroupName/")[2] if service == "autoscaling" else ""
+        return (arn_of(name) if name else None) or found
+
+    iam_actions.extract_resource_arn = extract_resource_arn
 
 
 def show_spot_instances() -> None:

@@ -39,6 +39,7 @@ class Market:
         fleets.serve()
         groups = AutoScalingGroups(self.instances, self.pools)
         groups.serve()
+        emulator.name_groups_in_full(groups.arn_of)
         self.interruptions.on_rebalance += [fleets.rebalance, groups.at_risk]
         self.interruptions.on_notice.append(groups.at_risk)
         targets = ScalableTargets(fleets.capacity_of, fleets.set_capacity)

@@ -1,7 +1,9 @@
 import json
 from collections.abc import Iterator
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from lab.cloud import LocalCloud
 from tests.lab.cloud.fleets import eventually, fleet_config, make_template, members, request_fleet
@@ -50,3 +52,34 @@ def test_a_machine_without_a_profile_has_no_keys(strict: LocalCloud):
     (one,) = members(strict, request_fleet(strict, fleet_config(template, [("c5.xlarge", "a")])))
     assert eventually(lambda: "over" in one.console.read_text(), seconds=30)
     assert "Unable to locate credentials" in one.console.read_text()
+
+
+@pytest.mark.parametrize(
+    ("resource", "allowed"), [("{arn}", True), ("arn:aws:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/g", True), ("{arn}x", False)]
+)
+def test_a_policy_on_a_group_covers_that_group_alone(strict: LocalCloud, resource: str, allowed: bool):
+    iam, scaling = strict.client("iam"), strict.client("autoscaling")
+    groups = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["g"])["AutoScalingGroups"]
+    if not groups:
+        policy = {"LaunchTemplate": {"LaunchTemplateSpecification": make_template(strict), "Overrides": [{"InstanceType": "m5.large"}]}}
+        scaling.create_auto_scaling_group(
+            AutoScalingGroupName="g", MinSize=0, MaxSize=1, AvailabilityZones=["us-east-1a"], MixedInstancesPolicy=policy
+        )
+        groups = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=["g"])["AutoScalingGroups"]
+        iam.create_role(
+            RoleName="handler", AssumeRolePolicyDocument=json.dumps({**TRUST, "Statement": [{**TRUST["Statement"][0], "Principal": {"AWS": "*"}}]})
+        )
+    statement = {"Effect": "Allow", "Action": "autoscaling:DetachInstances", "Resource": resource.format(arn=groups[0]["AutoScalingGroupARN"])}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName="handler", PolicyName="p", PolicyDocument=document)
+    keys = strict.client("sts").assume_role(RoleArn="arn:aws:iam::000000000000:role/handler", RoleSessionName="test")["Credentials"]
+    handler = boto3.client(
+        "autoscaling",
+        endpoint_url=strict.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+    )
+    with pytest.raises(ClientError, match="is not part of Auto Scaling group" if allowed else "AccessDenied"):
+        handler.detach_instances(AutoScalingGroupName="g", InstanceIds=["i-1"], ShouldDecrementDesiredCapacity=False)
