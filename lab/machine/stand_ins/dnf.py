@@ -8,40 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-PRESENT = frozenset(
-    [
-        "amazon-ssm-agent",
-        "awscli-2",
-        "bash",
-        "bzip2",
-        "ca-certificates",
-        "coreutils",
-        "curl-minimal",
-        "findutils",
-        "gawk",
-        "grep",
-        "gzip",
-        "iproute",
-            "less",
-        "libcurl-minimal",
-        "openssl",
-        "procps-ng",
-        "python3",
-        "rpm",
-        "rsync",
-        "sed",
-        "shadow-utils",
-        "sudo",
-        "systemd",
-        "tar",
-        "unzip",
-        "util-linux",
-        "vim-minimal",
-        "which",
-        "xz",
-        "zip",
-    ]
-)
+PRESENT = frozenset(Path(__file__).parents[1].joinpath("al2023_packages.txt").read_text().split())
 """On the standard image already. https://docs.aws.amazon.com/linux/al2023/release-notes/all-packages.html"""
 
 OFFERED = {"amazon-cloudwatch-agent", "docker", "gcc", "git", "jq", "make", "nodejs20", "htop"}
@@ -53,7 +20,7 @@ def interpreter(version: str) -> str | None:
     """This host's own Python of that version, without any virtual environment around it."""
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         return os.path.realpath(sys.executable)
-    return shutil.which(f"python{version}", path="/usr/local/bin:/usr/bin:/opt/homebrew/bin")
+    return shutil.which(f"python{version}", path="/usr/local/bin:/usr/bin")
 
 
 def install(packages: list[str]) -> int:
