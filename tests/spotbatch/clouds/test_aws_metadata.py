@@ -177,7 +177,7 @@ def test_a_service_that_refuses_every_token_is_blindness_not_a_loop(service: Ser
 def test_a_blind_machine_says_so_in_time_and_sees_again(service: Service, host: AwsHost, fault: int | str, where: str):
     service.refuse = lambda path: fault if path == where else None
     begun = time.monotonic()
-    with pytest.raises(OSError, match="metadata service http://127.0.0.1"):
+    with pytest.raises(OSError, match=r"metadata service http://127\.0\.0\.1"):
         seen(host)
     assert time.monotonic() - begun < 3
     service.refuse = lambda path: None
