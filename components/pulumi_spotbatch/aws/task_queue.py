@@ -233,6 +233,6 @@ def worker_policy(
         allow("dynamodb:Query", pulumi.Output.concat(table_arn, "/index/*")),
         allow(["s3:GetObject", "s3:PutObject"], pulumi.Output.concat(bucket_arn, "/runs/*")),
         allow("s3:GetObject", pulumi.Output.concat(bucket_arn, "/code/*")),
-        # Without it S3 answers 403 for a payload that is missing, and a condition on the prefix would do the same.
-        allow("s3:ListBucket", bucket_arn),
+        # To tell a payload that is missing from one that may not be read: S3 answers 403 to both.
+        allow("s3:ListBucket", bucket_arn, {"StringLike": {"s3:prefix": "runs/*"}}),
     )
