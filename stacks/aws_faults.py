@@ -58,6 +58,8 @@ def section_faults(settings: AwsSettings, present: frozenset[str]) -> Iterator[s
         if pool and pool.scaling and "interruptions" not in present:
             yield f"interruptions: missing, but needed by {section}.scaling, as it publishes the backlog"
     place = settings.network
+    if place and place.subnet_ids == () and not {"fleet", "group"} & present:
+        yield "network.subnet_ids: [] is not allowed; allowed: one or more subnets of one network"
     if place and place.subnet_ids is not None and place.model_fields_set != {"subnet_ids"}:
         others = ", ".join(sorted(place.model_fields_set - {"subnet_ids"}))
         yield f"network: subnet_ids beside {others} is not allowed; allowed: subnets that exist, or what describes a network to make"

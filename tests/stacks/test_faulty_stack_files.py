@@ -1,10 +1,14 @@
 import json
+import re
 from typing import Any
 
 import pulumi
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from stacks import stack_file
+from stacks import aws_faults, stack_file
+from stacks.settings import AwsSettings
 from stacks.stack_file import parse_aws
 
 SOUND: dict[str, Any] = {
@@ -14,6 +18,8 @@ SOUND: dict[str, Any] = {
     "fleet": {},
     "interruptions": {},
 }
+
+SECTION_KEYS = list(AwsSettings.model_fields)
 
 
 def faults(**sections: Any) -> list[str]:
@@ -73,7 +79,7 @@ def test_a_sound_file_has_no_faults():
         ),
         ({"network": {"wayOut": "nat-per-zone"}}, [".network.wayOut: 'nat-per-zone' is not allowed; allowed: one of nat, nat_per_zone, endpoints"]),
         ({"network": {"zones": 1}}, [".network.zones: 1 is not allowed; allowed: 2 to 6"]),
-        ({"machine": {**SOUND["machine"], "processes": 0}}, [".machine.processes: 0 is not allowed; allowed: 1 to 512"]),
+        ({"machine": {**SOUND["machine"], "image": {"rootGib": 4}}}, [".machine.image.rootGib: 4 is not allowed; allowed: 8 to 16384"]),
         ({"drill": {"count": 6}}, [".drill.count: 6 is not allowed; allowed: 1 to 5 with no zones given, and five more for each zone"]),
         ({"tags": {"aws:team": "x"}}, [".tags['aws:team']: 'aws:team' is not allowed; allowed: a key that does not begin with aws: or spotbatch:"]),
         # one key against another
@@ -107,9 +113,14 @@ def test_a_fault_is_named_by_its_dotted_path_with_its_value_and_what_is_allowed(
     assert faults(**sections) == said
 
 
+def test_a_network_without_a_subnet_is_refused_where_no_pool_would_refuse_it():
+    sections = {"network": {"subnetIds": []}, "queue": {}, "machine": SOUND["machine"]}
+    assert parse_aws(json.dumps(sections))[1] == [".network.subnetIds: [] is not allowed; allowed: one or more subnets of one network"]
+
+
 def test_a_section_that_another_needs_is_missed_once():
-    given = {"fleet": {"scaling": {"max": 2, "tasksPerUnit": 1}}, "drill": {}}
-    assert parse_aws(json.dumps(given))[1] == [
+    sections = {"fleet": {"scaling": {"max": 2, "tasksPerUnit": 1}}, "drill": {}}
+    assert parse_aws(json.dumps(sections))[1] == [
         ".network: missing, but needed by fleet",
         ".queue: missing, but needed by fleet, drill",
         ".machine: missing, but needed by fleet, drill",
@@ -133,6 +144,27 @@ def test_faults_of_every_sort_are_told_in_one_go():
         ".fleet.targetCapacity",
         ".interruptions.logRetentionDays",
     ]
+
+
+KEYS = st.sampled_from([*SECTION_KEYS, "zones", "scaling", "max", "name", "instanceTypes", "subnetIds", "code", "worker", "x y", ""])
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 100)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["", "etl:X", "subnet-1", "a: b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(KEYS, ANYTHING, max_size=5))
+def test_whatever_stands_in_a_file_there_are_faults_or_sound_settings_and_never_a_traceback(sections: dict[str, Any]):
+    found, said = parse_aws(json.dumps({**SOUND, **sections}))
+    assert all(re.match(r"\.?[^:]*: ", fault) for fault in said)
+    if not said:
+        assert list(aws_faults.value_faults(found)) == []
 
 
 @pytest.mark.parametrize("text", ["hello", "[]", "7", "{}"])

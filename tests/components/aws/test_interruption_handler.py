@@ -1,5 +1,9 @@
 import importlib
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -140,6 +144,23 @@ def test_the_archive_is_the_runtime_alone():
     assert {"spotbatch/__init__.py", "spotbatch/notice.py", "spotbatch/clouds/aws_lambda.py"} <= files
     assert [name for name in files if not name.startswith("spotbatch/") or not name.endswith(".py")] == []
     assert [name for name in files if "tools" in name or name.startswith("spotbatch/clouds/local")] == []
+
+
+def test_the_archive_alone_with_what_lambda_has_is_enough_to_start_the_function(tmp_path: Path):
+    function = one(handler(), "Function", "h-notices")
+    for name, path in function["code"].items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / name)
+    start = f"""
+import importlib, sys
+sys.path.insert(0, {str(tmp_path)!r})
+module = importlib.import_module({function["handler"].rpartition(".")[0]!r})
+assert module.__file__.startswith({str(tmp_path)!r})
+print(*sorted({{name.split(".")[0] for name in sys.modules}} - set(sys.stdlib_module_names)))
+"""
+    loaded = subprocess.run([sys.executable, "-I", "-c", start], capture_output=True, text=True, check=True).stdout.split()
+    assert {"spotbatch", "botocore"} <= set(loaded)
+    assert not {"boto3", "pulumi", "pydantic", "rich", "typer"} & set(loaded)
 
 
 def test_the_functions_can_end_no_machine_and_touch_no_group_but_those_given():
