@@ -6,7 +6,6 @@ Real data (SOURCES.md), standard library only. As a job of your own would: one m
 import csv
 import gzip
 import json
-import os
 import random
 import time
 from pathlib import Path
@@ -15,6 +14,9 @@ from spotbatch import BatchWorker
 
 DATA = Path(__file__).with_name("gcp_preemptible_2019.csv.gz")
 HOURS = (1, 3, 6, 12, 18, 23)
+LOG = Path("items.log")
+"""Every execution of an item, in the current folder: the job's own account of what it did."""
+
 SMALLEST_GROUP = 15
 RESAMPLES = 100
 
@@ -47,22 +49,19 @@ def survival(lifetimes: list[Lifetime]) -> list[float]:
 
 
 class SurvivalStatistics(BatchWorker):
-    """An item is `{"group": "us-east1-b/n1-highcpu-2", "resample": 17}`; its result is one bootstrap estimate of the survival curve."""
+    """An item is `{"group": "us-east1-b/n1-highcpu-2", "resample": 17}`, with `"seconds"` if it is to take so long; its result is one bootstrap estimate of the survival curve."""
 
     def setup(self) -> None:
         self.groups = read_lifetimes()
-        # So that eight machines on two cores behave like eight machines, a rehearsal may give each item a duration.
-        self.item_seconds = float(os.environ.get("ETL_ITEM_SECONDS", "0"))
-        self.log = os.environ.get("ETL_LOG")
 
     def process_item(self, item):
         started = time.monotonic()
         members = self.groups[item["group"]]
         chance = random.Random(f"{item['group']} {item['resample']}")
         curve = survival(chance.choices(members, k=len(members)))
-        time.sleep(max(0.0, self.item_seconds - (time.monotonic() - started)))
-        if self.log:
-            # One write of one line: what a kill leaves behind is whole lines, and the demo counts them.
-            with open(self.log, "a") as file:
-                file.write(json.dumps({"item": f"{item['group']} {item['resample']}"}) + "\n")
+        # So that eight machines on two cores behave like eight machines, a rehearsal gives each item a duration.
+        time.sleep(max(0.0, item.get("seconds", 0.0) - (time.monotonic() - started)))
+        # One write of one line: what a kill leaves behind is whole lines, and whoever counts lost and doubled items reads them.
+        with LOG.open("a") as file:
+            file.write(json.dumps({"item": f"{item['group']} {item['resample']}"}) + "\n")
         return {"group": item["group"], "resample": item["resample"], "survival": curve}

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import time
+from pathlib import Path
 import uuid
 from collections.abc import Callable
 
@@ -139,7 +140,7 @@ class Instances:
         instance.ended = time.time()
         self._move(instance, 48, "terminated", event=event)
         self._journal.note("terminated", machine=instance.id, reason=instance.reason)
-        asyncio.get_running_loop().run_in_executor(None, lambda: shutil.rmtree(instance.process.root, ignore_errors=True))
+        asyncio.get_running_loop().run_in_executor(None, _clear, instance.process.root)
         for listener in self.on_gone:
             listener(instance)
 
@@ -156,3 +157,10 @@ class Instances:
             instance.credentials = emulator.credentials(role, instance.id)
             instance.process.change_metadata(dict(credential_values(role, instance.credentials)))
             asyncio.get_running_loop().call_later(emulator.CREDENTIAL_SECONDS / 2, self._renew, instance, role)
+
+
+def _clear(root: Path) -> None:
+    """A machine's disk goes with it; what its job wrote into logs of its own stays beside the console log, for whoever counts afterwards."""
+    for log in (root / "var/lib/spotbatch").glob("*.log"):
+        shutil.copy(log, root.with_name(f"{root.name}-{log.name}"))
+    shutil.rmtree(root, ignore_errors=True)
