@@ -262,6 +262,7 @@ def test_a_machine_with_a_damaged_record_holds_up_no_other_of_the_same_event(ben
     bench.world.clock.now = SENT - 3600
     bench.world.machine("i-00000000000000002")
     record = bench.world.store.read(f"machine/{MACHINE}")
+    assert record is not None
     bench.world.store.swap({**record, "condition": "on fire", "version": record["version"] + 1}, record["version"])
     with pytest.raises(ValueError, match="on fire"):
         bench.told(recorded("scheduled"))
