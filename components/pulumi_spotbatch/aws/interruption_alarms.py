@@ -122,6 +122,10 @@ def declare(
         comparison_operator="LessThanOrEqualToThreshold" if alarm.expected else "GreaterThanThreshold",
         threshold=alarm.threshold,
         treat_missing_data="breaching" if alarm.expected else "notBreaching",
+        # A stack that has just come up has not swept yet, which is nothing to wake anybody for.
+        warm_up_configuration=aws.cloudwatch.MetricAlarmWarmUpConfigurationArgs(warm_up_period_duration_in_minutes=alarm.minutes)
+        if alarm.expected
+        else None,
         alarm_actions=topics,
         ok_actions=topics,
         tags=tags,

@@ -216,6 +216,7 @@ def test_alarms_stay_quiet_while_nothing_happens_but_for_the_sweep_that_must_hap
         missing, compared = alarm.inputs["treatMissingData"], alarm.inputs["comparisonOperator"]
         if alarm.name == "h-no-sweep":
             assert (missing, compared, alarm.inputs["threshold"]) == ("breaching", "LessThanOrEqualToThreshold", 0)
+            assert alarm.inputs["warmUpConfiguration"] == {"warmUpPeriodDurationInMinutes": 5}
         else:
             assert (missing, compared) == ("notBreaching", "GreaterThanThreshold")
 
