@@ -49,7 +49,10 @@ def survival(lifetimes: list[Lifetime]) -> list[float]:
 
 
 class SurvivalStatistics(BatchWorker):
-    """An item is `{"group": "us-east1-b/n1-highcpu-2", "resample": 17}`, with `"seconds"` if it is to take so long; its result is one bootstrap estimate of the survival curve."""
+    """Bootstrap estimates of survival curves, one per item.
+
+    An item is `{"group": "us-east1-b/n1-highcpu-2", "resample": 17}`, with `"seconds"` if it is to take so long.
+    """
 
     def setup(self) -> None:
         self.groups = read_lifetimes()

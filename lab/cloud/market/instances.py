@@ -3,9 +3,9 @@
 import asyncio
 import shutil
 import time
-from pathlib import Path
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 from lab.cloud.market import emulator
 from lab.cloud.market.instance import Instance
