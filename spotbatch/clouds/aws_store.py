@@ -112,8 +112,8 @@ def _item(record: Record) -> dict[str, Any]:
     except (TypeError, ValueError) as fault:
         raise StoreError(f"record {record['key']}: not JSON: {fault}") from None
     item = {"key": {"S": record["key"]}, "version": {"N": str(record["version"])}, "nonce": {"S": record["nonce"]}, "body": {"S": body}}
-    item |= {name: {"S": record[name]} for name in _INDEXED if record.get(name)}
-    expires = record["beat"] + MACHINE_SECONDS if record["kind"] == "machine" else record.get("expires")
-    if expires:
-        item["expires"] = {"N": str(int(expires))}
+    # A damaged record can be written too: that is how it is repaired.
+    item |= {name: {"S": record[name]} for name in _INDEXED if isinstance(record.get(name), str) and record[name]}
+    if record.get("kind") == "machine" and isinstance(record.get("beat"), int | float):
+        item["expires"] = {"N": str(int(record["beat"]) + MACHINE_SECONDS)}
     return item

@@ -216,9 +216,11 @@ import socket, sys
 def refuse(*a, **k): raise AssertionError("a network call at import")
 socket.socket.connect = refuse
 import spotbatch.clouds.aws_lambda
-print(sorted({name.split(".")[0] for name in sys.modules} & {"boto3", "s3transfer", "sqlite3", "asyncio", "pulumi", "typer", "rich", "multiprocessing"}))
+heavy = {"boto3", "s3transfer", "sqlite3", "asyncio", "pulumi", "typer", "rich", "multiprocessing"}
+print(sorted({name.split(".")[0] for name in sys.modules} & heavy))
 """
-    for environment in ({}, {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}):
+    function = {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    for environment in ({}, function):
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
         assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
 
