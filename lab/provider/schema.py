@@ -26,7 +26,9 @@ def faults(token: str, properties: Properties) -> Iterator[Fault]:
 @cache
 def _arguments(token: str) -> type:
     module, name = token.removeprefix("aws:").split("/")[0], token.rpartition(":")[2]
-    return getattr(importlib.import_module(f"pulumi_aws.{_MODULES.get(module, module)}"), f"{name}Args")
+    # From the resource's own module: a nested group of another resource may have the same name in the package.
+    kind = getattr(importlib.import_module(f"pulumi_aws.{_MODULES.get(module, module)}"), name)
+    return getattr(importlib.import_module(kind.__module__), f"{name}Args")
 
 
 @cache
@@ -84,6 +86,8 @@ def _plain(kind: Any) -> Any:
     """The type itself without `Input[...]` and `Optional[...]` around it."""
     while typing.get_origin(kind) in (typing.Union, types.UnionType):
         inner = [entry for entry in typing.get_args(kind) if entry is not type(None) and not _is_plumbing(entry)]
+        if all(inspect.isclass(entry) and issubclass(entry, pulumi.Archive | pulumi.Asset) for entry in inner):
+            return pulumi.Asset
         if len(inner) != 1:
             return str
         kind = inner[0]

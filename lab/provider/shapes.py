@@ -20,12 +20,12 @@ def input_shape(service: str, operation: str, *members: str) -> Any:
     return found
 
 
-def request(properties: Properties, shape: Any, renames: ClassVar[Mapping[str, str]] | None = None) -> Properties:
+def request(properties: Properties, shape: Any, renames: Mapping[str, str] | None = None) -> Properties:
     """Properties as boto3 takes them: AWS's names, numbers by their declared type, tag maps as lists. What the shape lacks is left out."""
     return _converted(properties, shape, renames or {}) or {}
 
 
-def faults(properties: Properties, service: str, shape: Any, renames: ClassVar[Mapping[str, str]] | None = None, path: str = "") -> Iterator[Fault]:
+def faults(properties: Properties, service: str, shape: Any, renames: Mapping[str, str] | None = None, path: str = "") -> Iterator[Fault]:
     """What the shape forbids: values outside an enum, a range, a length, a pattern; a structure without a required member."""
     for name, value in properties.items():
         member = _member(name, shape, renames or {})
@@ -33,7 +33,7 @@ def faults(properties: Properties, service: str, shape: Any, renames: ClassVar[M
             yield from _value_faults(value, service, member[1], renames or {}, f"{path}.{name}" if path else name)
 
 
-def _member(name: str, shape: Any, renames: ClassVar[Mapping[str, str]]) -> tuple[str, Any] | None:
+def _member(name: str, shape: Any, renames: Mapping[str, str]) -> tuple[str, Any] | None:
     for candidate in (renames.get(name), name[:1].upper() + name[1:], name):
         if candidate in shape.members:
             return candidate, shape.members[candidate]
@@ -42,7 +42,7 @@ def _member(name: str, shape: Any, renames: ClassVar[Mapping[str, str]]) -> tupl
     return None
 
 
-def _converted(value: Any, shape: Any, renames: ClassVar[Mapping[str, str]]) -> Any:
+def _converted(value: Any, shape: Any, renames: Mapping[str, str]) -> Any:
     kind = shape.type_name
     if value is None or is_file(value):
         return None
@@ -69,7 +69,7 @@ def _converted(value: Any, shape: Any, renames: ClassVar[Mapping[str, str]]) -> 
     return value if kind in ("timestamp", "blob") else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _value_faults(value: Any, service: str, shape: Any, renames: ClassVar[Mapping[str, str]], path: str) -> Iterator[Fault]:
+def _value_faults(value: Any, service: str, shape: Any, renames: Mapping[str, str], path: str) -> Iterator[Fault]:
     if value is None or value == UNKNOWN or is_file(value):
         return
     kind = shape.type_name
