@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import threading
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from lab.provider.fault import Fault
 from lab.provider.wire import UNKNOWN, Properties, is_file
 
 _MODULES = {"lambda": "lambda_"}
+_IMPORTS = threading.Lock()
 _KINDS: dict[type, str] = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -26,9 +28,12 @@ def faults(token: str, properties: Properties) -> Iterator[Fault]:
 @cache
 def _arguments(token: str) -> type:
     module, name = token.removeprefix("aws:").split("/")[0], token.rpartition(":")[2]
-    # From the resource's own module: a nested group of another resource may have the same name in the package.
-    kind = getattr(importlib.import_module(f"pulumi_aws.{_MODULES.get(module, module)}"), name)
-    return getattr(importlib.import_module(kind.__module__), f"{name}Args")
+    # Python lets threads that import each other's modules see them half done; the engine asks for many types at once.
+    with _IMPORTS:
+        package = importlib.import_module(f"pulumi_aws.{_MODULES.get(module, module)}")
+        home = importlib.import_module(getattr(package, name).__module__)
+    # Where an object within a resource has taken the plain name, the package calls the resource's own arguments InitArgs.
+    return getattr(home, f"{name}InitArgs", None) or getattr(home, f"{name}Args")
 
 
 @cache
