@@ -40,7 +40,7 @@ class ServiceClock:
         if parsed is None:
             return
         said = mktime_tz(parsed)
-        known = said - received if self._ahead is None else self._ahead
+        known = said + 0.5 - (sent + received) / 2 if self._ahead is None else self._ahead
         self._ahead = min(max(known, said - received), said + 1 - sent)
         self._heard = received
 

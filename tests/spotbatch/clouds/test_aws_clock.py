@@ -32,9 +32,9 @@ class Bench:
 
 def test_the_first_question_asks_the_service_and_later_ones_do_not():
     bench = Bench()
-    assert abs(bench.error()) <= 1.02
+    assert abs(bench.error()) <= 0.52
     bench.moment += STALE_SECONDS / 2
-    assert abs(bench.error()) <= 1.02
+    assert abs(bench.error()) <= 0.52
     assert bench.asked == 1
 
 
