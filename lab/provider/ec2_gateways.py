@@ -102,7 +102,8 @@ class NatGateway(TaggedByEc2):
         return {
             "subnetId": gateway["SubnetId"],
             "connectivityType": gateway.get("ConnectivityType", "public"),
-            "allocationId": address.get("AllocationId"),
+            # Fixed at creation, and not told by every emulator.
+            "allocationId": address.get("AllocationId", known.get("allocationId")),
             "publicIp": address.get("PublicIp"),
             "privateIp": address.get("PrivateIp"),
             "networkInterfaceId": address.get("NetworkInterfaceId"),

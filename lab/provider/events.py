@@ -105,7 +105,7 @@ class EventTarget(Resource):
 
     def update(self, identity: str, old: Properties, new: Properties) -> None:
         target = shapes.request(
-            {name: value for name, value in new.items() if name not in ("rule", "eventBusName", "region")}, self._target_shape(), self.renames
+            {name: value for name, value in new.items() if name not in ("rule", "eventBusName", "region")}, shapes.input_shape(*self.shape), self.renames
         )
         bus = new.get("eventBusName", "default")
         outcome = self.client("events").put_targets(Rule=new["rule"], EventBusName=bus, Targets=[target])
@@ -117,8 +117,6 @@ class EventTarget(Resource):
         self.client("events").remove_targets(Rule=known["rule"], EventBusName=bus, Ids=[known["targetId"]], Force=bool(known.get("forceDestroy")))
 
     def faults(self, wanted: Wanted) -> Iterator[Fault]:
-        judged = {name: value for name, value in wanted.items() if name not in ("rule", "eventBusName", "region")}
-        yield from shapes.faults(judged, "events", self._target_shape(), self.renames)
         inputs = [name for name in ("input", "inputPath", "inputTransformer") if wanted.given(name)]
         if len(inputs) > 1:
             wording = "ValidationException: Only one of Input, InputPath, or InputTransformer must be provided for a target"
@@ -140,9 +138,6 @@ class EventTarget(Resource):
         elif letters.endswith(".fifo"):
             wording = "ValidationException: The dead-letter queue of a target must be a standard queue"
             yield Fault.allowed("deadLetterConfig.arn", letters, wording, "the ARN of a standard queue")
-
-    def _target_shape(self) -> Any:
-        return shapes.input_shape(*self.shape).member
 
 
 def schedule_faults(path: str, expression: str, once: bool = False) -> Iterator[Fault]:

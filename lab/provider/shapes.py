@@ -13,11 +13,11 @@ from lab.provider.wire import UNKNOWN, Properties, is_file
 
 @cache
 def input_shape(service: str, operation: str, *members: str) -> Any:
-    """The shape of an operation's input, or of a member of it."""
+    """The shape of an operation's input, or of a member of it; of a list, that of its entries."""
     found = _service(service).operation_model(operation).input_shape
     for member in members:
         found = found.members[member]
-    return found
+    return found.member if found.type_name == "list" else found
 
 
 def request(properties: Properties, shape: Any, renames: Mapping[str, str] | None = None) -> Properties:
