@@ -114,7 +114,7 @@ class Runner:
     # -- items ------------------------------------------------------------------------------------------------------------------------------
 
     def _work(self, claim: Task, items: list[Any], where: dict[str, Any]) -> tuple[Task, bool]:
-        """Items until the end (True), or until a notice or a failure ended the claim (False). Raises Fenced, Damaged, StoreError, BadResult."""
+        """Items until the end (True), or until a notice or a failure ended the claim (False). Raises Fenced, Damaged, StoreError."""
         board, cell, clock, process = self.board, self.cell, self.clock, self.job.process_item
         total, results, longest = len(items), [], 0.0
         at, now = claim.items_done, clock()
@@ -150,7 +150,7 @@ class Runner:
             whole = True
         except OutOfTime:
             say("item cut short", **where, item=at)
-        except (Fenced, StoreError, BadResult, Damaged):
+        except (Fenced, StoreError, Damaged):
             raise
         except Exception:
             trouble = traceback.format_exc()
