@@ -70,16 +70,20 @@ class AwsHost:
     def notices(self) -> Iterator[Notice]:
         """Every notice that stands there now, and the same one each time. Raises OSError when something could not be read, after the rest."""
         until = time.monotonic() + SECONDS
-        if not self._id:
-            self._id = self._must_read("instance-id")
-        unreadable: list[str] = []
+        self._id = self._id or self._must_read("instance-id", until)
+        faults: list[str] = []
         for read in (self._interruption, self._lifecycle, self._rebalance, self._maintenance):
             try:
                 yield from read(until)
+            except PermissionError:
+                # Each other path would cost another token.
+                raise
+            except OSError as fault:
+                faults.append(str(fault))
             except (LookupError, TypeError, ValueError) as fault:
-                unreadable.append(f"{type(fault).__name__}: {fault}")
-        if unreadable:
-            raise OSError(f"metadata service {self._metadata.endpoint}: unreadable: {'; '.join(unreadable)}")
+                faults.append(f"metadata service {self._metadata.endpoint}: unreadable: {type(fault).__name__}: {fault}")
+        if faults:
+            raise OSError("; ".join(dict.fromkeys(faults)))
 
     def complete_hook(self) -> None:
         """Let the Auto Scaling group end this machine; nothing to do outside of one. Raises OSError, StoreError."""
@@ -129,8 +133,8 @@ class AwsHost:
     def _since(self, what: str) -> float:
         return self._first_seen.setdefault(what, self._clock())
 
-    def _must_read(self, path: str) -> str:
-        text = self._metadata.read(path)
+    def _must_read(self, path: str, until: float | None = None) -> str:
+        text = self._metadata.read(path, until)
         if not text:
             raise OSError(f"metadata service {self._metadata.endpoint}: no {path}: is this an EC2 instance?")
         return text

@@ -25,7 +25,11 @@ _DENIED = re.compile(r"AccessDenied|Unauthorized|NotAuthorized|AuthorizationErro
 
 @functools.cache
 def _session() -> botocore.session.Session:
-    return botocore.session.get_session()
+    session = botocore.session.get_session()
+    # A machine's keys come from its metadata service; botocore would ask that once, for a second.
+    session.set_config_variable("metadata_service_timeout", CONNECT_SECONDS)
+    session.set_config_variable("metadata_service_num_attempts", ATTEMPTS)
+    return session
 
 
 def client(service: str, region: str, read_seconds: float = READ_SECONDS) -> Any:

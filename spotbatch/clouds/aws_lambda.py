@@ -30,6 +30,8 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, Any] | None:
     if event.get("spotbatch") == "sweep":
         sweep()
         return None
+    if "Records" not in event:
+        raise MalformedEvent(f"event: {event!r:.200} is neither a batch of the events queue nor a sweep")
     return {"batchItemFailures": [{"itemIdentifier": name} for name in batch(event["Records"], context)]}
 
 

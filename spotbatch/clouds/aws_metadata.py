@@ -31,7 +31,8 @@ class Metadata:
     def read(self, path: str, until: float | None = None) -> str | None:
         """The text at `path` below `/latest/meta-data/`; None where there is none (404).
 
-        `until` is the moment of `time.monotonic()` at which to give up (default: 2 s from now). Raises OSError for anything but an answer.
+        `until` is the moment of `time.monotonic()` at which to give up (default: 2 s from now). Raises OSError for anything but an answer,
+        PermissionError where new tokens are refused as well.
         """
         until = time.monotonic() + SECONDS if until is None else until
         status, text = self._get(path, until)
@@ -39,6 +40,8 @@ class Metadata:
             # The token is not valid any more: one new one, once.
             self._good_until = 0.0
             status, text = self._get(path, until)
+        if status == 401:
+            raise PermissionError(f"metadata service {self.endpoint}: 401 for {path} with a new token")
         if status not in (200, 404):
             raise OSError(f"metadata service {self.endpoint}: {status} for {path}")
         return text if status == 200 else None

@@ -42,7 +42,7 @@ def test_bells_are_fetched_one_at_a_time(queue: str):
 def test_waiting_ends_when_the_bell_rings_or_the_time_is_over(backend: Backend):
     begun = time.monotonic()
     assert backend.doorbell.wait(1) is None
-    assert 0.9 <= time.monotonic() - begun <= 3
+    assert 0.9 <= time.monotonic() - begun <= 8
 
 
 @pytest.mark.parametrize(

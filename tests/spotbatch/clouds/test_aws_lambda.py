@@ -19,6 +19,7 @@ from spotbatch.clouds import aws_lambda
 from spotbatch.clouds.aws import connect
 from spotbatch.ledger import Ledger
 from spotbatch.machine import machine_key
+from spotbatch.notice import MalformedEvent
 from spotbatch.owner import Owner
 from spotbatch.protocols import Identity
 from spotbatch.settle import write
@@ -201,6 +202,11 @@ def test_a_record_that_the_sweep_cannot_read_is_an_error_after_all_the_others(ac
     assert "task/run/000001: attempts is 'many'" in str(faults.value.exceptions[0])
     assert account.task().state == "queued"
     assert "Backlog" in metrics(capsys.readouterr().out)
+
+
+def test_a_call_that_is_neither_batch_nor_sweep_is_refused_in_words():
+    with pytest.raises(MalformedEvent, match="neither a batch of the events queue nor a sweep"):
+        aws_lambda.handle({"source": "aws.ec2"}, None)
 
 
 def test_a_setting_that_lacks_is_named(account: Account):

@@ -167,7 +167,7 @@ def test_a_service_that_refuses_every_token_is_blindness_not_a_loop(service: Ser
     seen(host)
     before = len(service.tokens)
     service.refuse = lambda path: 401 if path != "token" else None
-    with pytest.raises(OSError, match="401 for spot/instance-action"):
+    with pytest.raises(OSError, match="401 for"):
         seen(host)
     assert len(service.tokens) == before + 1
 
@@ -179,7 +179,7 @@ def test_a_blind_machine_says_so_in_time_and_sees_again(service: Service, host: 
     begun = time.monotonic()
     with pytest.raises(OSError, match=r"metadata service http://127\.0\.0\.1"):
         seen(host)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 6
     service.refuse = lambda path: None
     service.texts["spot/instance-action"] = '{"action": "terminate", "time": "2017-09-18T08:22:00Z"}'
     assert len(seen(host)) == 1
@@ -201,6 +201,16 @@ def test_an_unreadable_notice_hides_no_other_and_is_no_silence(service: Service,
     service.texts |= {"spot/instance-action": text, "events/recommendations/rebalance": '{"noticeTime": "2020-10-27T08:22:00Z"}'}
     found: list[Notice] = []
     with pytest.raises(OSError, match="unreadable"):
+        for notice in host.notices():
+            found.append(notice)
+    assert [notice.kind for notice in found] == ["rebalance"]
+
+
+def test_one_path_that_fails_hides_no_other(service: Service, host: AwsHost):
+    service.texts["events/recommendations/rebalance"] = '{"noticeTime": "2020-10-27T08:22:00Z"}'
+    service.refuse = lambda path: 500 if path == "spot/instance-action" else None
+    found: list[Notice] = []
+    with pytest.raises(OSError, match="500 for spot/instance-action"):
         for notice in host.notices():
             found.append(notice)
     assert [notice.kind for notice in found] == ["rebalance"]
