@@ -5,7 +5,6 @@ Only the market starts this; it closes standard input, or dies, and the machine 
 
 import asyncio
 import json
-import os
 import socket
 import sys
 
@@ -13,8 +12,6 @@ from lab.machine.machine import Machine
 
 
 async def main() -> None:
-    # EC2 has processors of its own: jobs here must not starve the cloud that keeps the deadlines.
-    os.nice(5)
     orders = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     first = json.loads(await orders.readline())
