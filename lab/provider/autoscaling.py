@@ -1,7 +1,9 @@
 """EC2 Auto Scaling groups, their hooks and policies."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from lab.provider import shapes
@@ -251,7 +253,7 @@ def step_faults(path: str, steps: Sequence[Mapping[str, Any]]) -> Iterator[Fault
             yield Fault.allowed(f"{path}[{index}]", f"{low:g} to {high:g}", f"{_START}The lower bound of a step must be less than its upper bound")
     known = sorted((low, high) for low, high in bounds if low is not None and high is not None)
     if len(known) == len(bounds):
-        for (_, end), (start, _) in zip(known, known[1:], strict=False):
+        for (_, end), (start, _) in pairwise(known):
             if end != start:
                 yield Fault.allowed(path, f"one ends at {end:g}, the next starts at {start:g}", wording, "each step starts where another ends")
 
@@ -278,9 +280,10 @@ def _size_faults(wanted: Wanted) -> Iterator[Fault]:
     for name, size in (("minSize", low), ("maxSize", high), ("desiredCapacity", desired)):
         if size is not None and size < 0:
             yield Fault.allowed(name, size, f"{_START}{name} must not be negative", "0 or more")
-    if low is not None and high is not None and low > high:
+    least, most = low if low is not None else 0, high if high is not None else math.inf
+    if least > most:
         yield Fault.allowed("minSize", low, f"{_START}Max bound, {high}, must be greater than or equal to min bound, {low}", f"0 to {high}")
-    elif desired is not None and high is not None and desired > high or desired is not None and low is not None and desired < low:
+    elif desired is not None and not least <= desired <= most:
         wording = f"{_START}Desired capacity:{desired} must be between the specified min size:{low} and max size:{high}"
         yield Fault.allowed("desiredCapacity", desired, wording, f"{low} to {high}")
 

@@ -80,8 +80,8 @@ class MetricAlarm(Resource):
         if period is not None and period not in _SHORT_PERIODS and (period < 60 or period % 60):
             yield Fault.allowed("period", period, "ValidationError: Invalid Period", "10, 20, 30 or a multiple of 60")
         elif period is not None and period * count > (_DAY if period < 3_600 else _WEEK):
-            wording = "ValidationError: Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400; 604800 from an hour on)"
-            yield Fault.allowed("evaluationPeriods", count, wording)
+            wording = "ValidationError: Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400)"
+            yield Fault.allowed("evaluationPeriods", count, wording, "a product up to 86400, or up to 604800 where the period is an hour or more")
         if (points := wanted.get("datapointsToAlarm")) is not None and points > count:
             yield Fault.allowed("datapointsToAlarm", points, "ValidationError: DatapointsToAlarm is above EvaluationPeriods", f"1 to {count}")
         if wanted.given("metricName") == wanted.given("metricQueries"):

@@ -151,7 +151,7 @@ class SpotFleetRequest(TaggedByEc2):
 
 def _as_declared(data: Mapping[str, object]) -> Properties:
     """The plain fields of a template, in the names they were declared by."""
-    plain = {name[:1].lower() + name[1:]: value for name, value in data.items() if isinstance(value, str | bool | int)}
+    plain: Properties = {name[:1].lower() + name[1:]: value for name, value in data.items() if isinstance(value, str | bool | int)}
     if "SecurityGroupIds" in data:
         plain["vpcSecurityGroupIds"] = data["SecurityGroupIds"]
     return plain

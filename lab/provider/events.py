@@ -105,7 +105,9 @@ class EventTarget(Resource):
 
     def update(self, identity: str, old: Properties, new: Properties) -> None:
         target = shapes.request(
-            {name: value for name, value in new.items() if name not in ("rule", "eventBusName", "region")}, shapes.input_shape(*self.shape), self.renames
+            {name: value for name, value in new.items() if name not in ("rule", "eventBusName", "region")},
+            shapes.input_shape(*self.shape),
+            self.renames,
         )
         bus = new.get("eventBusName", "default")
         outcome = self.client("events").put_targets(Rule=new["rule"], EventBusName=bus, Targets=[target])

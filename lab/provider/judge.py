@@ -7,7 +7,7 @@ from lab.provider import schema, shapes
 from lab.provider.fault import Fault
 from lab.provider.resource import Resource
 from lab.provider.wanted import Wanted
-from lab.provider.wire import UNKNOWN, Properties, is_file
+from lab.provider.wire import UNKNOWN, Properties, is_file, is_known
 
 _MOST_TAGS = 50
 _TAG_KEY, _TAG_VALUE = 128, 256
@@ -20,27 +20,28 @@ def faults(kind: Resource, wanted: Properties) -> Iterator[Fault]:
     """
     by_schema = list(schema.faults(kind.token, wanted))
     yield from by_schema
-    known = _known(wanted)
+    known: Wanted = _known(wanted)
     said = {fault.path for fault in by_schema}
-    for fault in (*_shape_faults(kind, known), *_tag_faults(known.get("tags")), *_own_faults(kind, known, bool(by_schema))):
-        if fault.path not in said:
+    unclear = bool(by_schema) or not is_known(wanted)
+    for fault in (*_shape_faults(kind, known), *_tag_faults(known.get("tags")), *_own_faults(kind, known, unclear)):
+        if fault.path not in said and UNKNOWN not in fault.reason:
             said.add(fault.path)
             yield fault
 
 
-def _shape_faults(kind: Resource, known: Properties) -> Iterator[Fault]:
+def _shape_faults(kind: Resource, known: Wanted) -> Iterator[Fault]:
     if kind.shape:
         service, operation, *members = kind.shape
         judged = {name: value for name, value in known.items() if name not in ("tags", "region")}
         yield from shapes.faults(judged, service, shapes.input_shape(service, operation, *members), kind.renames)
 
 
-def _own_faults(kind: Resource, known: Properties, is_misshapen: bool) -> Iterator[Fault]:
+def _own_faults(kind: Resource, known: Wanted, unclear: bool) -> Iterator[Fault]:
     try:
         yield from kind.faults(known)
     except (TypeError, AttributeError, ValueError, KeyError):
-        # A value of the wrong kind was named above already; judging it further says nothing new.
-        if not is_misshapen:
+        # A value of the wrong kind was named above already, and one that is not known yet in a list is judged at `up`.
+        if not unclear:
             raise
 
 

@@ -84,7 +84,7 @@ class LogMetricFilter(Resource):
     def update(self, identity: str, old: Properties, new: Properties) -> None:
         metric = new["metricTransformation"]
         names = {"name": "metricName", "namespace": "metricNamespace", "value": "metricValue", "unit": "unit"}
-        made = {aws: str(metric[name]) for name, aws in names.items() if metric.get(name) is not None}
+        made: Properties = {aws: str(metric[name]) for name, aws in names.items() if metric.get(name) is not None}
         if metric.get("defaultValue") is not None:
             made["defaultValue"] = float(metric["defaultValue"])
         target = {"logGroupName": new["logGroupName"], "filterName": new["name"], "filterPattern": new["pattern"]}

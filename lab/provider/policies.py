@@ -84,8 +84,8 @@ def faults(path: str, text: str, form: PolicyForm, services: Sequence[str] = ())
         wording = "MalformedPolicyDocument: The policy must contain a valid version string"
         yield Fault.allowed(path, document["Version"], wording, " or ".join(VERSIONS))
     statements = document.get("Statement")
-    given = statements if isinstance(statements, list) else [statements]
-    if not statements or not all(isinstance(statement, Mapping) for statement in given):
+    given = [one for one in _listed(statements) if isinstance(one, Mapping)]
+    if not statements or len(given) != len(_listed(statements)):
         yield Fault(path, "MalformedPolicyDocument: Syntax errors in policy: Statement is missing or empty; allowed: one or more statements")
         return
     for index, statement in enumerate(given):

@@ -143,7 +143,8 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
             failure = provider_pb2.CheckFailure(reason=f"the lab's AWS cannot look up {request.tok}; it can {', '.join(sorted(LOOK_UPS))}")
             return provider_pb2.InvokeResponse(failures=[failure])
         with _in_words(context, f"invoking {request.tok}"):
-            return provider_pb2.InvokeResponse(**{"return": write(look_up(self._account, read(request.args)))})
+            found: dict[str, Any] = {"return": write(look_up(self._account, read(request.args)))}
+            return provider_pb2.InvokeResponse(**found)
 
     def Cancel(self, request: Any, context: Any) -> empty_pb2.Empty:
         return empty_pb2.Empty()
@@ -174,7 +175,7 @@ def _named(kind: Resource, news: Properties, olds: Properties, request: Any) -> 
     if olds.get(name) and name in olds.get(_NAMED_BY_US, [name]):
         chosen = olds[name]
     else:
-        random_part = "%07x" % random.Random(bytes(request.randomSeed)).getrandbits(28)
+        random_part = f"{random.Random(bytes(request.randomSeed)).getrandbits(28):07x}"
         chosen = (prefix or f"{request.urn.split('::')[-1]}{kind.name_ends}") + random_part
         if request.HasField("autonaming") and request.autonaming.proposed_name and not prefix:
             chosen = request.autonaming.proposed_name

@@ -25,7 +25,7 @@ def request(properties: Properties, shape: Any, renames: Mapping[str, str] | Non
     return _converted(properties, shape, renames or {}) or {}
 
 
-def faults(properties: Properties, service: str, shape: Any, renames: Mapping[str, str] | None = None, path: str = "") -> Iterator[Fault]:
+def faults(properties: Mapping[str, Any], service: str, shape: Any, renames: Mapping[str, str] | None = None, path: str = "") -> Iterator[Fault]:
     """What the shape forbids: values outside an enum, a range, a length, a pattern; a structure without a required member."""
     for name, value in properties.items():
         member = _member(name, shape, renames or {})
@@ -34,11 +34,11 @@ def faults(properties: Properties, service: str, shape: Any, renames: Mapping[st
 
 
 def _member(name: str, shape: Any, renames: Mapping[str, str]) -> tuple[str, Any] | None:
-    for candidate in (renames.get(name), name[:1].upper() + name[1:], name):
-        if candidate in shape.members:
-            return candidate, shape.members[candidate]
-        if candidate is not None and name.endswith("s") and candidate[:-1] in shape.members:
-            return candidate[:-1], shape.members[candidate[:-1]]
+    for candidate in (renames.get(name, name), name[:1].upper() + name[1:], name):
+        # Pulumi names lists in the plural, AWS often does not.
+        for form in (candidate, candidate.removesuffix("s")):
+            if form in shape.members:
+                return form, shape.members[form]
     return None
 
 
