@@ -334,15 +334,16 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line of a machine. 0; 2 for a wrong command line; 75 when the queue cannot be reached; 143 after SIGTERM."""
     parser = argparse.ArgumentParser(prog="spotbatch worker", description="Run tasks on this machine until it is taken away.")
     parser.add_argument("job", metavar="MODULE:CLASS", help="a BatchWorker, importable from the current folder")
-    parser.add_argument("--queue", default=os.environ.get("SPOTBATCH_QUEUE", clouds.DEFAULT_QUEUE), help="local:FOLDER or an SQS queue URL")
+    parser.add_argument("--queue", help="local:FOLDER or an SQS queue URL (SPOTBATCH_QUEUE, else the machine's tag, else local:.spotbatch)")
     parser.add_argument("--processes", type=_positive, default=1, metavar="N", help="worker processes of this machine (1)")
     parser.add_argument("--lease", type=_lease, default=LEASE_SECONDS, metavar="SECONDS", help="silence after which a machine counts as gone (60)")
     parser.add_argument("--until-empty", action="store_true", help="end when no task is queued or running")
     chosen = parser.parse_args(arguments)
     try:
-        host = clouds.host(chosen.queue)
+        queue = chosen.queue or clouds.default_queue()
+        host = clouds.host(queue)
         log.start(machine=host.identity().machine)
-        agent = Agent(chosen.queue, chosen.job, host, processes=chosen.processes, lease=chosen.lease, until_empty=chosen.until_empty)
+        agent = Agent(queue, chosen.job, host, processes=chosen.processes, lease=chosen.lease, until_empty=chosen.until_empty)
     except clouds.BadQueueName as fault:
         print(f"spotbatch worker: error: {fault}", file=sys.stderr)
         return 2

@@ -88,7 +88,7 @@ class Handler:
         machine = self._ledger.machines.read(machine_id)
         if machine is None:
             self._reap(machine_id, handled, announced=True)
-        elif machine.deadline is not None:
+        else:
             self._at_deadline(machine, handled, announced=True)
 
     def _at_deadline(self, machine: Machine, handled: Handled, *, announced: bool) -> None:

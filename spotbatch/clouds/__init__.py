@@ -1,5 +1,7 @@
 """One module a cloud. `connect` finds the one that a queue's name asks for."""
 
+import contextlib
+import os
 from pathlib import Path
 
 from spotbatch.protocols import Backend, Host
@@ -33,3 +35,26 @@ def host(queue: str) -> Host:
     from spotbatch.clouds import aws
 
     return aws.AwsHost()
+
+
+def default_queue() -> str:
+    """What a worker works on when it is not told: `SPOTBATCH_QUEUE`, else on EC2 the machine's tag `spotbatch:queue`, else `local:.spotbatch`.
+
+    Raises OSError when an EC2 machine cannot read its tags.
+    """
+    if given := os.environ.get("SPOTBATCH_QUEUE"):
+        return given
+    if os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _on_ec2():
+        from spotbatch.clouds.aws_metadata import Metadata
+
+        return Metadata().read("tags/instance/spotbatch:queue") or DEFAULT_QUEUE
+    return DEFAULT_QUEUE
+
+
+def _on_ec2() -> bool:
+    """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html: Nitro, then Xen."""
+    for path, mark in (("/sys/class/dmi/id/sys_vendor", "Amazon EC2"), ("/sys/hypervisor/uuid", "ec2")):
+        with contextlib.suppress(OSError):
+            if Path(path).read_text().startswith(mark):
+                return True
+    return False

@@ -63,10 +63,6 @@ class AwsHost:
         spot = self._metadata.read("instance-life-cycle") != "on-demand"
         return Identity(self._id, _boot_id(), self._must_read("instance-type"), self._metadata.read("placement/availability-zone") or "", spot)
 
-    def queue(self) -> str | None:
-        """The queue that this machine works for, from its tag `spotbatch:queue`; None without it. Raises OSError."""
-        return self._metadata.read("tags/instance/spotbatch:queue")
-
     def notices(self) -> Iterator[Notice]:
         """Every notice that stands there now, and the same one each time. Raises OSError when something could not be read, after the rest."""
         until = time.monotonic() + SECONDS

@@ -12,12 +12,18 @@ INDEXES = {"by_run": ("run", "key"), "by_state": ("state", "machine"), "by_kind"
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """One local cloud for all files here, and an environment that leads to it; each test makes resources of its own."""
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), notice_seconds=2) as running, pytest.MonkeyPatch.context() as patch:
-        for name, value in running.environment.items():
-            patch.setenv(name, value)
+def running_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), notice_seconds=2) as running:
         yield running
+
+
+@pytest.fixture
+def cloud(running_cloud: LocalCloud) -> Iterator[LocalCloud]:
+    """One local cloud for all files here, and an environment that leads to it; each test makes resources of its own."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in running_cloud.environment.items():
+            environment.setenv(name, value)
+        yield running_cloud
 
 
 @pytest.fixture

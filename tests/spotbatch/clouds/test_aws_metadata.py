@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from spotbatch.clouds import default_queue
 from spotbatch.clouds.aws import AwsHost
 from spotbatch.clouds.aws_metadata import Metadata
 from spotbatch.notice import Notice
@@ -229,10 +230,22 @@ def test_a_proxy_is_never_asked(service: Service, host: AwsHost):
         assert seen(host) == []
 
 
-def test_a_machine_finds_its_queue_in_its_tags(service: Service, host: AwsHost):
-    assert host.queue() is None
-    service.texts["tags/instance/spotbatch:queue"] = "https://sqs.us-east-1.amazonaws.com/123456789012/tasks"
-    assert host.queue() == "https://sqs.us-east-1.amazonaws.com/123456789012/tasks"
+def test_a_worker_finds_its_queue_in_the_environment_then_in_the_tags_then_in_the_folder(service: Service):
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("SPOTBATCH_QUEUE", raising=False)
+        environment.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.endpoint)
+        assert default_queue() == "local:.spotbatch"
+        service.texts["tags/instance/spotbatch:queue"] = "https://sqs.us-east-1.amazonaws.com/123456789012/tasks"
+        assert default_queue() == "https://sqs.us-east-1.amazonaws.com/123456789012/tasks"
+        service.refuse = lambda path: 500
+        with pytest.raises(OSError):
+            default_queue()
+        environment.setenv("SPOTBATCH_QUEUE", "local:elsewhere")
+        assert default_queue() == "local:elsewhere"
+        environment.delenv("SPOTBATCH_QUEUE")
+        environment.delenv("AWS_EC2_METADATA_SERVICE_ENDPOINT")
+        # Outside of EC2 nobody is asked.
+        assert default_queue() == "local:.spotbatch"
 
 
 def test_a_wrong_endpoint_is_named():
