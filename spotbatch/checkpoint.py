@@ -61,11 +61,16 @@ def encode(progress: Progress) -> bytes:
     return f'{{"state":{state},"results":[{",".join(progress.results)}]}}'.encode()
 
 
-def decode(data: bytes, checkpoint: Checkpoint) -> Progress:
+def verify(data: bytes, checkpoint: Checkpoint) -> None:
     """Raises Damaged when the bytes are not those that were stored."""
-    found = hashlib.sha256(data).hexdigest()
+    found = checksum(data)
     if found != checkpoint.sha256:
         raise Damaged(f"checkpoint {checkpoint.epoch}-{checkpoint.sequence}: checksum {found[:12]}, stored {checkpoint.sha256[:12]}")
+
+
+def decode(data: bytes, checkpoint: Checkpoint) -> Progress:
+    """Raises Damaged when the bytes are not those that were stored."""
+    verify(data, checkpoint)
     try:
         body = json.loads(data)
         state = None if body["state"] is None else base64.b64decode(body["state"], validate=True)

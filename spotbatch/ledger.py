@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from spotbatch.checkpoint import Checkpoint, Damaged, Progress, checksum, decode, encode
+from spotbatch.checkpoint import Checkpoint, Damaged, Progress, checksum, decode, encode, verify
 from spotbatch.owner import Owner
 from spotbatch.protocols import Backend, Missing
 from spotbatch.registry import Registry
@@ -63,10 +63,13 @@ class Ledger:
 
     def progress(self, checkpoint: Checkpoint) -> Progress:
         """What a checkpoint holds. Raises Damaged; StoreError is never taken for damage."""
+        return decode(self._payload(checkpoint), checkpoint)
+
+    def _payload(self, checkpoint: Checkpoint) -> bytes:
         if checkpoint.inline:
-            return decode(checkpoint.inline.encode(), checkpoint)
+            return checkpoint.inline.encode()
         try:
-            return decode(self.payloads.get(checkpoint.key), checkpoint)
+            return self.payloads.get(checkpoint.key)
         except Missing:
             raise Damaged(f"checkpoint {checkpoint.epoch}-{checkpoint.sequence}: {checkpoint.key} is not in the bucket") from None
 
@@ -74,7 +77,7 @@ class Ledger:
         """The task with its list cut at the first damaged payload, and what was wrong with it; results after the cut would hang in the air."""
         for index, checkpoint in enumerate(task.checkpoints):
             try:
-                self.progress(checkpoint)
+                verify(self._payload(checkpoint), checkpoint)
             except Damaged as fault:
                 return replace(task, checkpoints=task.checkpoints[:index]), str(fault)
         return task, ""
@@ -121,7 +124,7 @@ class Ledger:
     def finish(self, claim: Task) -> Task:
         """Done, after every payload was read back. Raises Fenced; Damaged when one cannot be read, then its items run again."""
         for checkpoint in claim.checkpoints:
-            self.progress(checkpoint)
+            verify(self._payload(checkpoint), checkpoint)
         if claim.items_done != claim.items_total:
             raise Damaged(f"{claim.key}: {claim.items_done} of {claim.items_total} items are covered")
         names = claim.checkpoints
