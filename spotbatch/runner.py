@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from spotbatch.checkpoint import Damaged, Progress, result_text
+from spotbatch.cleaning import clean
 from spotbatch.ledger import Fenced, Ledger
 from spotbatch.log import say
 from spotbatch.protocols import StoreError
@@ -67,6 +68,7 @@ class Runner:
                     if ended:
                         done = self._patiently(lambda: self.ledger.finish(claim))  # noqa: B023
                         say("task done", **where, items=done.items_done)
+                        self._tidy(done)
                     return
                 except Damaged as fault:
                     say("checkpoint damaged", 30, **where, why=str(fault))
@@ -225,6 +227,14 @@ class Runner:
             say("queued again" if task.state == "queued" else "task dead", **where, cause="failed", attempts=task.attempts)
         except Fenced as fault:
             self._tell_fenced(where, fault)
+
+    def _tidy(self, done: Task) -> None:
+        """What earlier claims left in the bucket goes now; what cannot be deleted stays until the run is removed."""
+        try:
+            if done.epoch > 1:
+                clean(self.ledger, done)
+        except StoreError as fault:
+            say("leftovers stay", 30, run=done.run, task=done.id, why=str(fault))
 
     def _tell_fenced(self, where: dict[str, Any], fault: Fenced) -> None:
         """What was done since the last checkpoint is waste, and not a failure."""

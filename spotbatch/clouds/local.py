@@ -137,7 +137,8 @@ class LocalPayloads:
             raise StoreError(f"{self.folder / key}: {fault}") from None
 
     def keys(self, prefix: str) -> Iterator[str]:
-        found = (path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(".writing-"))
+        within = self.folder / prefix.rpartition("/")[0]
+        found = (path for path in within.rglob("*") if path.is_file() and not path.name.startswith(".writing-"))
         return iter(sorted(key for path in found if (key := path.relative_to(self.folder).as_posix()).startswith(prefix)))
 
     def delete(self, key: str) -> None:

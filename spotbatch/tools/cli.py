@@ -1,4 +1,4 @@
-"""The command line: submit, worker, status, results, cancel, retry."""
+"""The command line: submit, worker, status, results, cancel, retry, remove."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from rich.table import Table
 from spotbatch import agent, clouds
 from spotbatch.bad_record import BadRecord
 from spotbatch.checkpoint import Damaged
+from spotbatch.cleaning import Unfinished, remove
 from spotbatch.ledger import Ledger
 from spotbatch.protocols import StoreError
 from spotbatch.submit import BadSubmit, Submission, results, run_key, submit
@@ -102,6 +103,12 @@ def cancel(run: Run, queue: Queue = clouds.DEFAULT_QUEUE) -> None:
     print(f"cancelled {len(ended)} tasks of {run}")
 
 
+@app.command("remove")
+def remove_command(run: Run, queue: Queue = clouds.DEFAULT_QUEUE) -> None:
+    """Delete a run that has ended, with its items, checkpoints and results."""
+    print(f"removed {run} with {remove(Ledger(clouds.connect(queue)), run)} tasks")
+
+
 @app.command()
 def retry(
     run: Run,
@@ -120,7 +127,7 @@ def main() -> None:
     """2 for a wrong command line or input, 75 when the queue cannot be reached: each fault on a line of its own, no traceback."""
     try:
         app()
-    except (BadSubmit, clouds.BadQueueName, LookupError) as fault:
+    except (BadSubmit, Unfinished, clouds.BadQueueName, LookupError) as fault:
         _end(str(fault.args[0] if fault.args else fault), 2)
     except (StoreError, BadRecord, Damaged) as fault:
         _end(str(fault), 75)
