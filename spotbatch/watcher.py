@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from spotbatch.log import say
 from spotbatch.notice import Notice
-from spotbatch.protocols import Host, StoreError
+from spotbatch.protocols import Host
 from spotbatch.registry import Registry
 
 POLL_SECONDS = 2.0
@@ -22,39 +22,40 @@ class Watcher(threading.Thread):
     def __init__(self, host: Host, registry: Registry, agent: Callable[[], tuple[str, str, str]], heard: Callable[[Notice], None]) -> None:
         super().__init__(name="watcher", daemon=True)
         self._host, self._registry, self._agent, self._heard = host, registry, agent, heard
-        self._stop = threading.Event()
+        self._ended = threading.Event()
         self.metadata_ok = True
         """False while the metadata service cannot be asked: never read as "no notice" in silence."""
 
     def stop(self) -> None:
-        self._stop.set()
+        self._ended.set()
 
     def run(self) -> None:
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             begun = time.monotonic()
             self._ask_metadata()
-            self._ask_ledger()
-            self._stop.wait(max(0.1, POLL_SECONDS - (time.monotonic() - begun)))
+            try:
+                self._ask_ledger()
+            except Exception as fault:
+                say("own record not seen", 30, why=f"{type(fault).__name__}: {fault}")
+            self._ended.wait(max(0.1, POLL_SECONDS - (time.monotonic() - begun)))
 
     def _ask_metadata(self) -> None:
         try:
             for notice in self._host.notices():
                 self._heard(notice)
             ok = True
-        except (OSError, ValueError) as fault:
+        except Exception as fault:
+            # Whatever it is, a watcher that has died is worse.
             ok = False
             if self.metadata_ok:
-                say("metadata service blind", 30, why=str(fault))
+                say("metadata service blind", 30, why=f"{type(fault).__name__}: {fault}")
         if ok and not self.metadata_ok:
             say("metadata service seen again")
         self.metadata_ok = ok
 
     def _ask_ledger(self) -> None:
         machine, boot, agent = self._agent()
-        try:
-            record = self._registry.read(machine)
-        except (StoreError, ValueError):
-            return
+        record = self._registry.read(machine)
         if record is None or (record.boot, record.agent) != (boot, agent):
             return
         if record.state == "draining":

@@ -8,6 +8,9 @@ from collections import Counter
 
 import pytest
 
+from spotbatch.clouds import connect
+from spotbatch.notice import Notice
+from spotbatch.registry import Registry
 from tests.spotbatch.clock import wait_until
 from tests.spotbatch.machines import Machines, alive, processes_of
 
@@ -77,6 +80,26 @@ def test_sigterm_drains_gives_back_within_a_second_and_nothing_runs_twice(machin
     assert machines.ended(machines.start("counted:Counted", "--processes", "2", "--until-empty")) == 0
     assert counted(machines) == Counter(range(300))
     assert not any(event["event"] in ("task failed", "fenced") for event in machines.events())
+
+
+def test_the_handlers_mark_drains_a_machine_that_then_stays_and_takes_nothing(machines):
+    machines.environment["JOB_SECONDS"] = "0.05"
+    machines.submit(items=600, items_per_task=200)
+    agent = machines.start("counted:Counted", "--processes", "2")
+    wait_until(lambda: machines.log.exists() and len(counted(machines)) > 10, what="items done")
+    registry = Registry(connect(machines.queue).store)
+    name = next(event["machine"] for event in machines.events() if event["event"] == "agent started")
+    now = time.time()
+    marked = registry.mark(Notice(name, "interruption", now, now + 120, "spot interruption: terminate"))
+    assert marked is not None and marked.state == "draining"
+    wait_until(lambda: any(event["event"] == "drained" for event in machines.events()), 15, "drained")
+    back = [event["t"] for event in machines.events() if event["event"] == "given back"]
+    assert len(back) == 2 and max(back) - now < 3 + 2
+    assert machines.status()["tasks"] == {"queued": 3, "running": 0, "done": 0, "dead": 0}
+    known = registry.read(name)
+    assert agent.poll() is None and known is not None and known.drained
+    agent.terminate()
+    assert machines.ended(agent, 10) == 143
 
 
 def test_workers_end_with_their_agent(machines):
