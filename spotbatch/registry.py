@@ -9,8 +9,9 @@ from spotbatch.notice import Notice
 from spotbatch.protocols import Identity, Store
 from spotbatch.settle import Overtaken, write
 
-CLOCK_MARGIN = 60.0
-"""Seconds by which a boot must have registered before the machine could have stopped: event and boot times come from two clocks."""
+CLOCK_MARGIN = 5.0
+"""Seconds by which a boot must have registered before the machine could have stopped. Both times are the cloud's, never the machine's own:
+events carry whole seconds, and the store's time is known within two."""
 
 
 class Replaced(Exception):
