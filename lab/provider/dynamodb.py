@@ -10,6 +10,8 @@ from lab.provider.wanted import Wanted
 from lab.provider.wire import Properties, same
 
 _WAIT_SECONDS = 60.0
+_PROTECTED = "ValidationException: Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first"
+_UNUSED = "ValidationException: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"
 _START = "ValidationException: One or more parameter values were invalid: "
 
 
@@ -84,8 +86,7 @@ class Table(Resource):
     def delete(self, identity: str, known: Properties) -> None:
         table = self.client("dynamodb").describe_table(TableName=identity)["Table"]
         if table.get("DeletionProtectionEnabled"):
-            wording = f"ValidationException: Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first: {identity}"
-            raise ValueError(wording)
+            raise ValueError(f"{_PROTECTED}: {identity}")
         self.client("dynamodb").delete_table(TableName=identity)
         self.client("dynamodb").get_waiter("table_not_exists").wait(TableName=identity, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 
@@ -157,15 +158,13 @@ def _key_faults(wanted: Wanted) -> Iterator[Fault]:
             keys |= dict.fromkeys(_index_keys(index).values(), f"{kind}[{position}]")
     for key, path in keys.items():
         if key not in attributes:
-            wording = f"{_START}Some index key attributes are not defined in AttributeDefinitions. Keys: [{key}], AttributeDefinitions: {sorted(attributes)}"
-            yield Fault(path, wording)
+            wording = f"{_START}Some index key attributes are not defined in AttributeDefinitions. Keys: [{key}]"
+            yield Fault(path, f"{wording}, AttributeDefinitions: {sorted(attributes)}")
     if wanted.given("hashKey"):
         for position, attribute in enumerate(attributes):
             if attribute not in keys:
-                wording = "ValidationException: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions"
-                yield Fault.allowed(
-                    f"attributes[{position}].name", attribute, wording, f"keys of the table and its indexes: {', '.join(sorted(keys))}"
-                )
+                allowed = f"keys of the table and its indexes: {', '.join(sorted(keys))}"
+                yield Fault.allowed(f"attributes[{position}].name", attribute, _UNUSED, allowed)
 
 
 def _index_keys(index: Mapping[str, Any]) -> dict[str, str]:
