@@ -74,12 +74,12 @@ def decode(data: bytes, checkpoint: Checkpoint) -> Progress:
     try:
         body = json.loads(data)
         state = None if body["state"] is None else base64.b64decode(body["state"], validate=True)
-        results = body["results"]
-    except (ValueError, KeyError, TypeError) as fault:
+        results = [result_text(result) for result in body["results"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
         raise Damaged(f"checkpoint {checkpoint.epoch}-{checkpoint.sequence}: {fault}") from None
-    if not isinstance(results, list) or len(results) != checkpoint.end - checkpoint.first:
+    if len(results) != checkpoint.end - checkpoint.first:
         raise Damaged(f"checkpoint {checkpoint.epoch}-{checkpoint.sequence}: its results do not match items {checkpoint.first} to {checkpoint.end}")
-    return Progress(state, [result_text(result) for result in results])
+    return Progress(state, results)
 
 
 def checksum(data: bytes) -> str:

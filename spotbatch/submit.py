@@ -19,6 +19,10 @@ class BadSubmit(ValueError):
     """The items, their number per task or the run's name are wrong; one line per fault."""
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"JSON has no {constant}")
+
+
 def run_key(run: str) -> str:
     return f"run/{run}"
 
@@ -39,9 +43,9 @@ class Submission:
             if not (text := line.strip()):
                 continue
             try:
-                json.loads(text)
+                json.loads(text, parse_constant=_refuse)
                 kept.append(text)
-            except ValueError as fault:
+            except (ValueError, RecursionError) as fault:
                 faults.append(f"items, line {number}: {text[:60].decode(errors='replace')!r} is not JSON: {fault}")
         if not kept and not faults:
             faults.append("items: the file has no item; one JSON value a line is needed")

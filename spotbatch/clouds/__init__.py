@@ -15,20 +15,26 @@ class BadQueueName(ValueError):
 
 def connect(queue: str) -> Backend:
     """Ledger, bucket and doorbell behind a queue name: `local:FOLDER`, or the URL of an SQS queue. Raises BadQueueName, StoreError."""
-    if queue.startswith("local:") and len(queue) > len("local:"):
+    if _is_local(queue):
         from spotbatch.clouds import local
 
         return local.connect(Path(queue.removeprefix("local:")))
-    if queue.startswith(("https://", "http://")):
-        from spotbatch.clouds import aws
+    from spotbatch.clouds import aws
 
-        return aws.connect(queue)
+    return aws.connect(queue)
+
+
+def _is_local(queue: str) -> bool:
+    if queue.startswith("local:") and len(queue) > len("local:"):
+        return True
+    if queue.startswith(("https://", "http://")):
+        return False
     raise BadQueueName(f"queue: {queue!r} is neither local:FOLDER nor the URL of an SQS queue (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME)")
 
 
 def host(queue: str) -> Host:
-    """This machine, as the cloud of a queue sees it."""
-    if queue.startswith("local:"):
+    """This machine, as the cloud of a queue sees it. Raises BadQueueName, OSError."""
+    if _is_local(queue):
         from spotbatch.clouds import local
 
         return local.LocalHost()

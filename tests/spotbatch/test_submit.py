@@ -18,7 +18,7 @@ def test_the_default_run_depends_on_items_and_job_only():
 
 def test_every_fault_is_told_at_once_each_broken_line_by_its_number():
     with pytest.raises(BadSubmit) as refused:
-        Submission.read(lines("1", "{", "", "nope"), 0, "a b")
+        Submission.read(lines("1", "{", "", "NaN"), 0, "a b")
     told = str(refused.value).split("\n")
     assert [told[0].split(":")[0], told[1].split(":")[0]] == ["items, line 2", "items, line 4"]
     assert told[2].startswith("--items-per-task: 0") and told[3].startswith("--run: 'a b'")
