@@ -1,6 +1,7 @@
 """The account and region that the stand-in talks to."""
 
 import threading
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -12,10 +13,14 @@ PARTITION = "aws"
 
 
 class Account:
-    """boto3 clients of one account, made once for each service and region. `AWS_ENDPOINT_URL` says which cloud it is."""
+    """boto3 clients of one account, made once for each service and region.
 
-    def __init__(self, region: str = DEFAULT_REGION) -> None:
+    `connection` says which cloud it is, in boto3's words (`endpoint_url`, keys); without it the environment does, by `AWS_ENDPOINT_URL`.
+    """
+
+    def __init__(self, region: str = DEFAULT_REGION, connection: Mapping[str, str] | None = None) -> None:
         self.region = region
+        self._connection = dict(connection or {})
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
 
@@ -24,7 +29,7 @@ class Account:
         with self._lock:
             if (service, place) not in self._clients:
                 settings = Config(retries={"max_attempts": 3, "mode": "standard"}, s3={"addressing_style": "path"})
-                self._clients[service, place] = boto3.client(service, region_name=place, config=settings)
+                self._clients[service, place] = boto3.client(service, region_name=place, config=settings, **self._connection)
             return self._clients[service, place]
 
     @cached_property

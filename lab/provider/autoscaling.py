@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
+from botocore.exceptions import ClientError
+
 from lab.provider import shapes
 from lab.provider.fault import Fault
 from lab.provider.resource import Resource, resource
@@ -356,12 +358,17 @@ def _market_faults(path: str, specification: Wanted, group: Resource) -> Iterato
     template, version = specification.get("launchTemplateId"), specification.get("version", "$Default")
     if not template or not specification.known("version"):
         return
-    found = group.client("ec2").describe_launch_template_versions(LaunchTemplateId=template, Versions=[str(version)])["LaunchTemplateVersions"]
+    try:
+        found = group.client("ec2").describe_launch_template_versions(LaunchTemplateId=template, Versions=[str(version)])["LaunchTemplateVersions"]
+    except ClientError:
+        # A template that is gone will be made again before the group is touched.
+        return
     if found and found[0]["LaunchTemplateData"].get("InstanceMarketOptions"):
-        wording = f"{_START}Incompatible launch template: You cannot use a launch template that is set to request Spot Instances (InstanceMarketOptions) when"
-        yield Fault.allowed(
-            path, template, f"{wording} you configure an Auto Scaling group with a mixed instances policy.", "one without market options"
+        wording = (
+            f"{_START}Incompatible launch template: You cannot use a launch template that is set to request Spot Instances (InstanceMarketOptions)"
+            " when you configure an Auto Scaling group with a mixed instances policy."
         )
+        yield Fault.allowed(path, template, wording, "one without market options")
 
 
 def _tags(wanted: Properties) -> list[Properties]:

@@ -72,10 +72,10 @@ def _target_faults(path: str, target: Wanted) -> Iterator[Fault]:
     mode = target.get("selectionMode")
     if mode is not None and not _MODE.fullmatch(mode):
         yield Fault.allowed(f"{path}.selectionMode", mode, f"{_START}Selection mode is not valid", "ALL, COUNT(N), PERCENT(1 to 100)")
-    elif (count := re.fullmatch(r"COUNT\((\d+)\)", mode or "")) and target.get("resourceType") == "aws:ec2:spot-instance":
-        if int(count[1]) > _INTERRUPTED_AT_ONCE:
-            wording = f"{_START}Up to {_INTERRUPTED_AT_ONCE} Spot instances per action"
-            yield Fault.allowed(f"{path}.selectionMode", mode, wording, f"COUNT(1) to COUNT({_INTERRUPTED_AT_ONCE})")
+    count = re.fullmatch(r"COUNT\((\d+)\)", mode or "")
+    if count and target.get("resourceType") == "aws:ec2:spot-instance" and int(count[1]) > _INTERRUPTED_AT_ONCE:
+        wording = f"{_START}Up to {_INTERRUPTED_AT_ONCE} Spot instances per action"
+        yield Fault.allowed(f"{path}.selectionMode", mode, wording, f"COUNT(1) to COUNT({_INTERRUPTED_AT_ONCE})")
     if target.given("resourceArns") == target.given("resourceTags"):
         yield Fault(f"{path}.resourceTags", f"{_START}Target must specify either resourceArns or resourceTags")
     if len(target.get("resourceArns", [])) > _MOST_ARNS:

@@ -29,10 +29,11 @@ _SHARED_OUTPUTS = ("tagsAll", "region")
 
 
 class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
-    """Serves the resource types in `RESOURCES` and the look-ups in `LOOK_UPS`, with real calls to the cloud at `AWS_ENDPOINT_URL`."""
+    """Serves the resource types in `RESOURCES` and the look-ups in `LOOK_UPS`, with real calls to the cloud of `Account(connection=...)`."""
 
-    def __init__(self) -> None:
-        self._account = Account()
+    def __init__(self, connection: Mapping[str, str] | None = None) -> None:
+        self._connection = connection
+        self._account = Account(connection=connection)
 
     def Handshake(self, request: Any, context: Any) -> provider_pb2.ProviderHandshakeResponse:
         return provider_pb2.ProviderHandshakeResponse()
@@ -54,7 +55,8 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Configure(self, request: Any, context: Any) -> provider_pb2.ConfigureResponse:
-        self._account = Account(request.variables.get("aws:config:region") or read(request.args).get("region") or _region_of_environment())
+        region = request.variables.get("aws:config:region") or read(request.args).get("region") or _region_of_environment()
+        self._account = Account(region, self._connection)
         # No acceptSecrets: the engine then takes secrets off what it sends, and marks what comes back for them again.
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
