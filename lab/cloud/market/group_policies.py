@@ -31,14 +31,17 @@ class GroupPolicies:
         """A policy by its ARN, as an alarm's action names it."""
         return next((one for one in self._policies.values() if one["PolicyARN"] == arn), None)
 
-    def apply(self, policy: dict[str, Any], breach: float) -> None:
-        """Carry out a policy for a metric that lies `breach` above its alarm's threshold."""
+    def apply(self, policy: dict[str, Any], breach: float) -> int | None:
+        """Carry out a policy for a metric that lies `breach` above its alarm's threshold; the new capacity, None if it stays."""
         group = policy["AutoScalingGroupName"]
         now = self._capacity_of(group)
         simple = {**policy, "StepAdjustments": [{"ScalingAdjustment": policy.get("ScalingAdjustment", 0)}]}
         wanted = step(simple if policy["PolicyType"] == "SimpleScaling" else policy, now, breach)
-        if wanted is not None and wanted != now:
-            self._set_capacity(group, wanted)
+        if wanted is None:
+            return None
+        self._set_capacity(group, wanted)
+        capacity = self._capacity_of(group)
+        return capacity if capacity != now else None
 
     def forget(self, group: str) -> None:
         """The group has been deleted, and its policies with it."""

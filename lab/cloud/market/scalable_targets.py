@@ -49,16 +49,19 @@ class ScalableTargets:
         return next((one for one in self._policies.values() if one["PolicyARN"] == arn), None)
 
     def apply(self, policy: dict[str, Any], breach: float) -> int | None:
-        """Carry out a step policy for a metric that lies `breach` above its alarm's threshold; the new capacity, None if no step fits."""
+        """Carry out a step policy for a metric that lies `breach` above its alarm's threshold; the new capacity, None if it stays."""
         target = self._targets.get((policy["ResourceId"], policy["ScalableDimension"]))
         configuration = policy.get("StepScalingPolicyConfiguration")
         if target is None or configuration is None:
             return None
         fleet_id = policy["ResourceId"].partition("/")[2]
-        wanted = step(configuration, self._capacity_of(fleet_id), breach)
+        now = self._capacity_of(fleet_id)
+        wanted = step(configuration, now, breach)
         if wanted is None:
             return None
         capacity = max(target["MinCapacity"], min(target["MaxCapacity"], wanted))
+        if capacity == now:
+            return None
         self._set_capacity(fleet_id, capacity)
         return capacity
 

@@ -46,12 +46,10 @@ class ScalingAlarms:
         breaches = _BREACHES.get(alarm.get("ComparisonOperator", ""))
         if value is None or breaches is None or not breaches(value, alarm["Threshold"]):
             return
+        breach = value - alarm["Threshold"]
         for arn in arns:
-            breach = value - alarm["Threshold"]
-            if (policy := self._targets.policy(arn)) is not None:
-                self._targets.apply(policy, breach)
-            elif (policy := self._policies.policy(arn)) is not None:
-                self._policies.apply(policy, breach)
-            else:
-                continue
-            self._journal.note("scaling", alarm=alarm["AlarmName"], value=value, policy=policy["PolicyName"])
+            for owner in (self._targets, self._policies):
+                policy = owner.policy(arn)
+                capacity = owner.apply(policy, breach) if policy else None
+                if policy and capacity is not None:
+                    self._journal.note("scaling", alarm=alarm["AlarmName"], value=value, policy=policy["PolicyName"], capacity=capacity)

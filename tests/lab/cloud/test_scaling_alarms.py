@@ -66,6 +66,7 @@ def test_a_fleet_follows_the_backlog_of_its_own_queue_up_and_down_and_keeps_stil
     assert eventually(lambda: len(members(fast, fleet)) != 4, seconds=2) is False, "no data: capacity stays"
     publish(fast, "ours", 0)
     assert eventually(lambda: not members(fast, fleet))
+    assert [record["capacity"] for record in fast.market.history() if record["what"] == "scaling"] == [4, 0]
 
 
 def test_a_group_follows_it_too(fast: LocalCloud):
