@@ -174,7 +174,7 @@ def test_a_command_that_takes_too_long_is_stopped_and_says_so(small, tmp_path: P
 def test_two_plans_are_the_same_to_the_byte_and_say_what_is_unknown_secret_or_random(small, tmp_path: Path):
     program = """
 first = Thing("first", password=pulumi.Output.secret("hunter2"), code=pulumi.AssetArchive({"a": pulumi.StringAsset("x")}), digest="a" * 64)
-Thing("second", pulumi.ResourceOptions(parent=first), of=first.token, text=pulumi.StringAsset("x"))
+Thing("second", pulumi.ResourceOptions(parent=first), of=first.token, near=first.name, text=pulumi.StringAsset("x"))
 """
     stack = small(program)
     plan = stack.plan()
@@ -182,7 +182,7 @@ Thing("second", pulumi.ResourceOptions(parent=first), of=first.token, text=pulum
     rows = {row["urn"].rpartition("::")[2]: row for row in plan["resources"]}
     assert plan["stack"] == "local"
     assert rows["first"]["inputs"] == {"code": "[archive]", "digest": "[sha256]", "name": "first-[random]", "password": "[secret]"}
-    assert rows["second"]["inputs"] == {"name": "second-[random]", "of": "[unknown]", "text": "[asset]"}
+    assert rows["second"]["inputs"] == {"name": "second-[random]", "near": "first-[random]", "of": "[unknown]", "text": "[asset]"}
     assert rows["second"]["dependencies"] == [rows["first"]["urn"]]
     assert rows["second"]["parent"] == rows["first"]["urn"]
     assert rows["second"]["provider"] == "urn:pulumi:local::small::pulumi:providers:echo::default"
