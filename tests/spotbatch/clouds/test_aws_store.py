@@ -37,7 +37,9 @@ def service(cloud: LocalCloud) -> Iterator[FaultyService]:
 def impatient(service: FaultyService, attempts: int = 1) -> Any:
     retries = {"mode": "standard", "total_max_attempts": attempts}
     config = Config(connect_timeout=1, read_timeout=0.3, retries=retries)  # pyright: ignore[reportArgumentType]
-    return botocore.session.get_session().create_client("dynamodb", region_name="us-east-1", endpoint_url=service.endpoint, config=config)
+    session = botocore.session.get_session()
+    session.set_credentials("test", "test")
+    return session.create_client("dynamodb", region_name="us-east-1", endpoint_url=service.endpoint, config=config)
 
 
 @pytest.fixture
