@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pulumi_spotbatch.aws import InterruptionDrill
 from pulumi_spotbatch.validation import InvalidArgs
@@ -94,6 +94,7 @@ def test_a_pool_without_machines_fails_the_drill_and_a_zone_without_is_passed_ov
     assert experiment(zones=ZONES, count=6)["experimentOptions"]["emptyTargetResolutionMode"] == "skip"
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 15), st.lists(st.sampled_from(ZONES), unique=True))
 def test_the_targets_are_disjoint_take_five_each_at_most_and_the_count_together(count: int, zones: list[str]):
     args: dict[str, Any] = {"count": count, "zones": zones or None}

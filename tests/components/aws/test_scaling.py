@@ -3,7 +3,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pulumi_spotbatch.aws import SpotAutoScalingGroup, SpotFleet
 from pulumi_spotbatch.aws.scaling import Scaling, steps
@@ -102,6 +102,7 @@ def scalings(draw: st.DrawFn) -> Scaling:
     return {"queue_name": "q", "min": low, "max": draw(st.integers(max(low, 1), 5000)), "tasks_per_unit": draw(st.integers(1, 50))}
 
 
+@settings(deadline=None)
 @given(scalings())
 def test_the_steps_are_few_enough_for_aws_leave_no_gap_and_rise_from_minimum_to_maximum(scaling: Scaling):
     ladder = steps(scaling)
@@ -111,6 +112,7 @@ def test_the_steps_are_few_enough_for_aws_leave_no_gap_and_rise_from_minimum_to_
     assert all(a.first < b.first and a.capacity < b.capacity for a, b in pairwise(ladder))
 
 
+@settings(deadline=None)
 @given(scalings(), st.integers(0, 300_000))
 def test_no_backlog_gets_less_than_it_needs_and_none_gets_much_more(scaling: Scaling, backlog: int):
     low, high, share = scaling.get("min", 0), scaling["max"], scaling["tasks_per_unit"]
