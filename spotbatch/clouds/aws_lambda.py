@@ -54,7 +54,6 @@ def batch(records: list[dict[str, Any]], context: Any) -> list[str]:
         total.notices += done.notices
         total.not_ours += done.not_ours
         total.without_drain += done.without_drain
-        total.requeued += done.requeued
     _measure(Notices=total.notices, NoticesNotOurs=total.not_ours, NoticesWithoutDrain=total.without_drain)
     if len(faults) == len(records):
         raise ExceptionGroup("no message of the batch could be handled", faults)

@@ -1,7 +1,9 @@
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -98,7 +100,7 @@ def test_a_machine_knows_who_it_is(service: Service, host: AwsHost):
         assert not host.identity().spot
 
 
-def test_a_boot_is_known_by_the_kernels_own_id(host: AwsHost, tmp_path):
+def test_a_boot_is_known_by_the_kernels_own_id(host: AwsHost, tmp_path: Path):
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("SPOTBATCH_BOOT_ID", raising=False)
         environment.delenv("SPOTBATCH_ROOT", raising=False)
@@ -251,3 +253,14 @@ def test_a_worker_finds_its_queue_in_the_environment_then_in_the_tags_then_in_th
 def test_a_wrong_endpoint_is_named():
     with pytest.raises(ValueError, match=r"AWS_EC2_METADATA_SERVICE_ENDPOINT: '169.254.169.254' is not a URL"):
         Metadata("169.254.169.254")
+
+
+def test_a_machine_powers_itself_off_with_what_its_user_may_do(host: AwsHost, tmp_path: Path):
+    for name in ("shutdown", "sudo"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >{tmp_path}/said\n')
+        (tmp_path / name).chmod(0o700)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        host.shut_down()
+    expected = "shutdown -h now" if os.geteuid() == 0 else "sudo -n /usr/sbin/shutdown -h now"
+    assert (tmp_path / "said").read_text().strip() == expected
