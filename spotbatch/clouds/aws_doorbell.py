@@ -53,7 +53,7 @@ class SqsDoorbell:
             run, task = body["run"], body["task"]
             if not (isinstance(run, str) and run and isinstance(task, str) and task):
                 raise ValueError("run and task must be names")
-        except (ValueError, TypeError, KeyError) as fault:
+        except (LookupError, RecursionError, TypeError, ValueError) as fault:
             self._dead_letters.keep(message["Body"], f'not a bell like {{"run": ..., "task": ...}}: {type(fault).__name__}: {fault}')
             self._call("DeleteMessage", self._client.delete_message, ReceiptHandle=receipt)
             return None

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import time
 from typing import Any
@@ -70,11 +71,16 @@ def sweep() -> None:
         raise ExceptionGroup("tasks that cannot be read", [ValueError(fault) for fault in swept.bad])
 
 
+def delay(seconds: float) -> int:
+    """How long SQS shall hold a message back; one that comes before its deadline only sends the next."""
+    return max(1, min(LONGEST_DELAY, math.ceil(seconds)))
+
+
 def _record(handler: Handler, body: str) -> Handled:
     try:
         try:
             message = json.loads(body)
-        except ValueError as fault:
+        except (ValueError, RecursionError) as fault:
             raise MalformedEvent(f"not JSON: {fault}") from None
         return handler.message(message)
     except MalformedEvent as fault:
@@ -111,11 +117,9 @@ def _handler() -> Handler:
 
 
 def _remind(machine: str, seconds: float) -> None:
-    # Rounded up: a message that comes before the deadline only sends the next one.
-    delay = min(LONGEST_DELAY, int(seconds) + 1)
     url = _setting("SPOTBATCH_EVENTS_QUEUE")
     try:
-        _sqs().send_message(QueueUrl=url, MessageBody=json.dumps(reminder(machine)), DelaySeconds=delay)
+        _sqs().send_message(QueueUrl=url, MessageBody=json.dumps(reminder(machine)), DelaySeconds=delay(seconds))
     except (ClientError, BotoCoreError) as fault:
         raise aws_client.trouble(fault, "sqs:SendMessage", url) from None
 

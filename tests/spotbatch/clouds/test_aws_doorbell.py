@@ -54,6 +54,7 @@ def test_waiting_ends_when_the_bell_rings_or_the_time_is_over(backend: Backend):
     ("body", "reason"),
     [
         ("not json", "JSONDecodeError"),
+        ("[" * 100_000, "RecursionError"),
         ("[1, 2]", "TypeError"),
         ("null", "TypeError"),
         ('{"run": "r"}', "KeyError: 'task'"),

@@ -147,6 +147,12 @@ def test_one_bad_record_never_fails_its_neighbours(account: Account, capsys: pyt
     assert fault["message"] == "m1" and "on fire" in fault["error"]
 
 
+def test_a_body_too_deep_to_read_is_kept_like_any_other_rubbish(account: Account):
+    assert failed(aws_lambda.handle(batch("[" * 100_000), None)) == []
+    [letter] = messages(account.cloud, account.dead)
+    assert "not JSON" in letter["MessageAttributes"]["reason"]["StringValue"]
+
+
 def test_when_nothing_of_a_batch_could_be_handled_the_function_itself_fails(account: Account, capsys: pytest.CaptureFixture[str]):
     account.cloud.client("dynamodb").delete_table(TableName=account.name)
     with pytest.raises(ExceptionGroup, match="no message of the batch") as faults:
@@ -166,13 +172,9 @@ def test_with_no_time_left_records_are_handed_back_untouched(account: Account):
     assert account.task().state == "running"
 
 
-def test_a_deadline_far_ahead_is_reached_by_several_messages(account: Account):
-    aws_lambda._remind(account.machine, 86400)
-    aws_lambda._remind(account.machine, 0.2)
-    wait_until(lambda: messages(account.cloud, account.events), 5)
-    # The one of a day ahead waits for 900 s, the most that SQS allows.
-    delayed = account.cloud.client("sqs").get_queue_attributes(QueueUrl=account.events, AttributeNames=["ApproximateNumberOfMessagesDelayed"])
-    assert delayed["Attributes"]["ApproximateNumberOfMessagesDelayed"] == "1"
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 1), (0.2, 1), (119.0, 119), (119.4, 120), (899.5, 900), (900.5, 900), (86400.0, 900)])
+def test_a_reminder_comes_at_its_deadline_or_a_quarter_of_an_hour_from_now(seconds: float, expected: int):
+    assert aws_lambda.delay(seconds) == expected
 
 
 def test_the_sweep_publishes_the_backlog(account: Account, capsys: pytest.CaptureFixture[str]):
