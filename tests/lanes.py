@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 LANES = {
     "unit": ["tests/spotbatch", "tests/components", "tests/stacks", "tests/project"],
@@ -26,7 +27,7 @@ def missing_engine() -> str | None:
 
 def run(lane: str) -> int:
     """pytest's exit code; 0 for a lane that has no tests yet."""
-    folders = [folder for folder in LANES[lane] if os.path.isdir(folder)]
+    folders = [folder for folder in LANES[lane] if Path(folder).is_dir()]
     if not folders:
         return 0
     print(f"\n== lane {lane}: {' '.join(folders)}", flush=True)

@@ -68,6 +68,10 @@ def test_the_clouds_import_their_own_client_library_only():
 
 def test_the_core_loads_no_cloud():
     modules = [f"spotbatch.{path.stem}" for path in FOLDERS["spotbatch"].glob("*.py") if path.stem in CORE]
-    code = f"import importlib, sys; [importlib.import_module(m) for m in {modules!r}]; print([m for m in sys.modules if m.split('.')[0] in ('boto3', 'botocore', 'typer', 'rich', 'pulumi')])"
+    heavy = ("boto3", "botocore", "typer", "rich", "pulumi")
+    code = (
+        f"import importlib, sys; [importlib.import_module(name) for name in {modules!r}]; "
+        f"print([name for name in sys.modules if name.split('.')[0] in {heavy!r}])"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert loaded.stdout.strip() == "[]"
