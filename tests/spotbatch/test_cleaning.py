@@ -32,7 +32,8 @@ def test_a_dead_tasks_stale_record_removes_nothing_of_the_retry(world):
     world.submit()
     owner = world.machine()
     for _ in range(3):
-        dead = world.ledger.fail(world.claimed(owner), "Traceback")
+        world.ledger.fail(world.claimed(owner), "Traceback")
+    dead = world.task()
     world.ledger.revive(dead)
     claim = world.saved(world.claimed(owner), 10, text=LONG)
     assert clean(world.ledger, dead) == 0

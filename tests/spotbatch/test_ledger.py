@@ -137,8 +137,8 @@ def test_a_task_is_dead_after_three_failures_with_traceback_and_history(world):
     owner = world.machine()
     for _ in range(rules.MAX_FAILURES):
         world.bells.rung.clear()
-        task = world.ledger.fail(world.claimed(owner), "Traceback ...\nValueError: bad pixel")
-    assert task.state == "dead" and "bad pixel" in world.task().traceback
+        world.ledger.fail(world.claimed(owner), "Traceback ...\nValueError: bad pixel")
+    assert world.task().state == "dead" and "bad pixel" in world.task().traceback
     assert [entry["what"] for entry in world.task().history].count("failed") == 3
     assert not world.bells.rung
 

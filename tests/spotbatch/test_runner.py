@@ -12,6 +12,9 @@ LONG = "x" * 2000
 class Job(BatchWorker):
     """Items take a second each; `at` is called inside of each."""
 
+    total = 0
+    refused: tuple[bytes, ...] = ()
+
     def __init__(self, clock, at=lambda item: None, seconds=1.0):
         self.clock, self.at, self.seconds = clock, at, seconds
         self.ran = []
@@ -24,9 +27,6 @@ class Job(BatchWorker):
 
 
 class Summing(Job):
-    total = 0
-    refused = ()
-
     def process_item(self, item):
         self.total += item
         return super().process_item(item)

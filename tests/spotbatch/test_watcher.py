@@ -1,6 +1,6 @@
 import pytest
 
-from spotbatch.notice import Notice
+from spotbatch.notice import Kind, Notice
 from spotbatch.protocols import Identity
 from spotbatch.watcher import Watcher
 from tests.spotbatch.clock import wait_until
@@ -50,7 +50,7 @@ def watched(world):
     return Watched(world)
 
 
-def notice(world, kind="interruption", ahead=120.0):
+def notice(world, kind: Kind = "interruption", ahead=120.0):
     return Notice("m1", kind, world.clock.now, world.clock.now + ahead, "why")
 
 

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from spotbatch import BatchWorker
 
@@ -14,7 +15,7 @@ class Counted(BatchWorker):
         self.log = os.open(Path(os.environ["JOB_LOG"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.seconds = float(os.environ.get("JOB_SECONDS", "0.01"))
 
-    def process_item(self, item):
+    def process_item(self, item) -> Any:
         time.sleep(self.seconds)
         os.write(self.log, f"{item}\n".encode())
         return {"item": item, "square": item * item}
@@ -30,7 +31,7 @@ class Running(Counted):
         return str(self.sum).encode()
 
     def process_item(self, item):
-        super().process_item(item)
+        Counted.process_item(self, item)
         self.sum += item
         return self.sum
 
