@@ -158,6 +158,8 @@ class Schedules(RuleBasedStateMachine):
     def beat(self, name):
         worker = self.machines[name]
         if not worker.alive:
+            # Whoever starts, starts under a new agent id.
+            worker.agent += 1
             self._start_agent(worker)
             return
         try:
