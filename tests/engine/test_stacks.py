@@ -2,12 +2,15 @@
 
 import difflib
 import re
+from pathlib import Path
 
 import pytest
 
 from lab.cloud import LocalCloud
 from lab.engine import Engine
+from lab.engine.cli import find_cli
 from lab.engine.plan import plan_text
+from lab.places import CHECKOUT
 from tests.engine.conftest import STACKS
 from tests.engine.golden import GOLDEN
 
@@ -31,7 +34,12 @@ def test_there_is_a_golden_plan_for_each_stack_and_no_other():
     assert sorted(path.stem for path in GOLDEN.glob("*.json")) == STACKS
 
 
-def test_stack_local_comes_up_stays_as_it_is_and_goes_with_every_machine(cloud: LocalCloud, engine: Engine):
+def test_stack_local_comes_up_stays_as_it_is_and_goes_with_every_machine(tmp_path: Path):
+    with LocalCloud(tmp_path / "cloud") as cloud:
+        _live_and_go(cloud, Engine(CHECKOUT, tmp_path / "engine", cloud.environment, find_cli()))
+
+
+def _live_and_go(cloud: LocalCloud, engine: Engine) -> None:
     stack = engine.stack("local")
     up = stack.up()
     assert up.ok, up.text
@@ -51,3 +59,23 @@ def test_stack_local_comes_up_stays_as_it_is_and_goes_with_every_machine(cloud: 
     assert cloud.client("s3").list_buckets()["Buckets"] == []
     assert cloud.client("lambda").list_functions()["Functions"] == []
     assert cloud.client("events").list_rules()["Rules"] == []
+
+
+@pytest.mark.parametrize("name", [name for name in STACKS if name != "local"])
+def test_a_stack_for_a_real_account_comes_up_in_the_lab_and_stays_as_it_is(cloud: LocalCloud, engine: Engine, name: str):
+    stack = engine.stack(name)
+    up = stack.up()
+    assert up.ok, up.text
+    again = stack.up("--expect-no-changes")
+    assert again.ok, again.text
+    refreshed = stack.refresh("--expect-no-changes")
+    assert refreshed.ok, refreshed.text
+    destroyed = stack.destroy()
+    assert cloud.market.living() == []
+    if name == "dev":
+        assert destroyed.ok, destroyed.text
+    else:
+        assert not destroyed.ok
+        assert "data-is-kept-unless-delete_data-is-true" in destroyed.text
+        assert [table for table in cloud.client("dynamodb").list_tables()["TableNames"] if table.startswith("queue-ledger")]
+        assert [bucket for bucket in cloud.client("s3").list_buckets()["Buckets"] if bucket["Name"].startswith("queue-bucket")]
