@@ -87,7 +87,7 @@ class MetricAlarm(Resource):
         if wanted.given("metricName") == wanted.given("metricQueries"):
             yield Fault("metricName", "InvalidParameterCombination: exactly one of metricName and metricQueries must be given")
         if wanted.given("metricName"):
-            for name in ("namespace", "period"):
+            for name in ("namespace", "period", "evaluationPeriods", "comparisonOperator"):
                 if not wanted.given(name):
                     yield Fault(name, f"ValidationError: {name} is required with metricName")
             if wanted.given("statistic") == wanted.given("extendedStatistic"):

@@ -150,7 +150,7 @@ class Table(Resource):
 def _key_faults(wanted: Wanted) -> Iterator[Fault]:
     """Each key needs its attribute's type, and no other attribute may be declared."""
     attributes = [attribute.get("name") for attribute in wanted.get("attributes", [])]
-    if not wanted.known("hashKey") or not wanted.known("rangeKey") or None in attributes:
+    if not all(map(wanted.known, ("hashKey", "rangeKey", "attributes", "globalSecondaryIndexes"))) or None in attributes:
         return
     keys: dict[str, str] = {wanted[name]: name for name in ("hashKey", "rangeKey") if wanted.get(name)}
     for kind in ("globalSecondaryIndexes", "localSecondaryIndexes"):

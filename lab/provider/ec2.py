@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from lab.provider import shapes
@@ -22,7 +22,6 @@ _VOLUME_SIZES = {"gp2": (1, 16_384), "gp3": (1, 65_536), "io1": (4, 16_384), "io
 _WITH_IOPS = ("gp3", "io1", "io2")
 _FLEET_DELETE_SECONDS = 60.0
 _NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
-_INSTANCE_TYPE = re.compile(r"[a-z0-9][a-z0-9-]*\.[a-z0-9-]+")
 
 
 @resource("ec2/launchTemplate:LaunchTemplate")
@@ -165,7 +164,6 @@ def _template_faults(wanted: Wanted) -> Iterator[Fault]:
     yield from _id_faults("imageId", wanted.get("imageId"), "ami-", also="resolve:ssm:")
     for index, group in enumerate(wanted.get("vpcSecurityGroupIds", [])):
         yield from _id_faults(f"vpcSecurityGroupIds[{index}]", group, "sg-")
-    yield from _type_faults("instanceType", wanted.get("instanceType"))
     if wanted.given("instanceType") and wanted.given("instanceRequirements"):
         yield Fault("instanceRequirements", "InvalidParameterCombination: InstanceType and InstanceRequirements may not both be specified")
     if wanted.get("networkInterfaces") and wanted.given("vpcSecurityGroupIds"):
@@ -279,7 +277,6 @@ def _config_faults(path: str, config: Wanted, strategy: str | None) -> Iterator[
             yield Fault.allowed(f"{path}.launchTemplateSpecification.version", version, wording, "a number, $Latest or $Default")
     for index, override in enumerate(config.get("overrides", [])):
         here = f"{path}.overrides[{index}]"
-        yield from _type_faults(f"{here}.instanceType", override.get("instanceType"))
         yield from _id_faults(f"{here}.subnetId", override.get("subnetId"), "subnet-")
         weight, priority = override.get("weightedCapacity"), override.get("priority")
         if weight is not None and float(weight) <= 0:
@@ -296,10 +293,3 @@ def _config_faults(path: str, config: Wanted, strategy: str | None) -> Iterator[
 def _id_faults(path: str, value: object, prefix: str, also: str = "") -> Iterator[Fault]:
     if isinstance(value, str) and not value.startswith(prefix) and not (also and value.startswith(also)):
         yield Fault(path, f'InvalidParameterValue: Invalid id: "{value}" (expecting "{prefix}...")')
-
-
-def _type_faults(path: str, value: object) -> Iterable[Fault]:
-    if isinstance(value, str) and not _INSTANCE_TYPE.fullmatch(value):
-        wording = f"InvalidParameterValue: The instance type '{value}' is not valid"
-        return [Fault.allowed(path, value, wording, "FAMILY.SIZE such as m5.xlarge")]
-    return []

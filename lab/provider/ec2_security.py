@@ -130,8 +130,8 @@ class _GroupRule(TaggedByEc2):
             yield Fault.allowed(
                 peers[1] if peers else "cidrIpv4", peers, wording, "one of cidrIpv4, cidrIpv6, prefixListId, referencedSecurityGroupId"
             )
-        plain = Wanted({"protocol": wanted.get("ipProtocol"), **{name: wanted.get(name) for name in ("fromPort", "toPort")}}, wanted)
-        for fault in _rule_faults("", plain):
+        rule = {"protocol": wanted.get("ipProtocol", _EVERYTHING), "fromPort": wanted.get("fromPort"), "toPort": wanted.get("toPort")}
+        for fault in _rule_faults("", rule):
             yield Fault({".protocol": "ipProtocol", ".fromPort": "fromPort", ".toPort": "toPort"}[fault.path], fault.reason)
         yield from cidr_faults("cidrIpv4", wanted.get("cidrIpv4"), "InvalidParameterValue", (0, 32))
 

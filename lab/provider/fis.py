@@ -62,10 +62,10 @@ class ExperimentTemplate(Resource):
         names = [target.get("name") for target in wanted.get("targets", [])]
         for index, target in enumerate(wanted.get("targets", [])):
             yield from _target_faults(f"targets[{index}]", target)
-        if not wanted.get("actions"):
+        if wanted.known("actions") and not wanted.get("actions"):
             yield Fault("actions", f"{_START}Template must contain at least one action")
         for index, action in enumerate(wanted.get("actions", [])):
-            yield from _action_faults(f"actions[{index}]", action, names)
+            yield from _action_faults(f"actions[{index}]", action, names if wanted.known("targets") else None)
 
 
 def _target_faults(path: str, target: Wanted) -> Iterator[Fault]:
@@ -82,9 +82,9 @@ def _target_faults(path: str, target: Wanted) -> Iterator[Fault]:
         yield Fault.allowed(f"{path}.resourceArns", len(target["resourceArns"]), f"{_START}Too many resource ARNs", f"up to {_MOST_ARNS}")
 
 
-def _action_faults(path: str, action: Wanted, targets: list[Any]) -> Iterator[Fault]:
+def _action_faults(path: str, action: Wanted, targets: list[Any] | None) -> Iterator[Fault]:
     used = (action.get("target") or {}).get("value")
-    if used is not None and used not in targets and None not in targets:
+    if used is not None and targets is not None and used not in targets:
         wording = f"{_START}Action refers to the target {used!r}, which the template does not have"
         yield Fault.allowed(f"{path}.target.value", used, wording, ", ".join(map(str, targets)) or "none")
     if action.get("actionId") != _INTERRUPT:

@@ -7,7 +7,7 @@ from lab.provider import schema, shapes
 from lab.provider.fault import Fault
 from lab.provider.resource import Resource
 from lab.provider.wanted import Wanted
-from lab.provider.wire import UNKNOWN, Properties, is_file, is_known
+from lab.provider.wire import UNKNOWN, Properties, is_known
 
 _MOST_TAGS = 50
 _TAG_KEY, _TAG_VALUE = 128, 256
@@ -20,7 +20,7 @@ def faults(kind: Resource, wanted: Properties) -> Iterator[Fault]:
     """
     by_schema = list(schema.faults(kind.token, wanted))
     yield from by_schema
-    known: Wanted = _known(wanted)
+    known = Wanted(wanted)
     said = {fault.path for fault in by_schema}
     unclear = bool(by_schema) or not is_known(wanted)
     for fault in (*_shape_faults(kind, known), *_tag_faults(known.get("tags")), *_own_faults(kind, known, unclear)):
@@ -59,14 +59,3 @@ def _tag_faults(tags: Any) -> Iterator[Fault]:
             yield Fault(f"tags.{key}", f"InvalidTagKey: a key of {len(key)} characters; allowed: 1 to {_TAG_KEY}")
         if isinstance(value, str) and len(value) > _TAG_VALUE:
             yield Fault(f"tags.{key}", f"InvalidTagValue: a value of {len(value)} characters; allowed: up to {_TAG_VALUE}")
-
-
-def _known(value: Any) -> Any:
-    """The same without the values that are not known yet. In a list they stay, as places count there."""
-    if is_file(value):
-        return value
-    if isinstance(value, list):
-        return [_known(entry) for entry in value]
-    if isinstance(value, Mapping):
-        return Wanted({key: _known(entry) for key, entry in value.items() if entry != UNKNOWN}, set(value))
-    return value

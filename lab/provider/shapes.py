@@ -1,7 +1,8 @@
 """botocore's own description of an API, used twice: to build requests, and to judge them before they are sent."""
 
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -9,6 +10,9 @@ import botocore.session
 
 from lab.provider.fault import Fault
 from lab.provider.wire import UNKNOWN, Properties, is_file
+
+_SHOWN_WHOLE = 60
+"""Values of an enum up to which a refusal names all of them; instance types are a thousand."""
 
 
 @cache
@@ -109,7 +113,7 @@ def _number_faults(value: Any, service: str, shape: Any, path: str) -> Iterator[
 def _text_faults(value: str, service: str, shape: Any, path: str) -> Iterator[Fault]:
     if shape.enum:
         if value not in shape.enum:
-            yield Fault.allowed(path, value, constraint(service, path, value, f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"))
+            yield Fault.allowed(path, value, constraint(service, path, value, f"Member must satisfy enum value set: [{_shown(value, shape.enum)}]"))
         return
     yield from _length_faults(value, service, shape, path)
     pattern = shape.metadata.get("pattern")
@@ -133,6 +137,14 @@ def constraint(service: str, path: str, value: Any, wording: str) -> str:
     if service == "ec2":
         return f"InvalidParameterValue: Value ({value}) for parameter {path} is invalid. {wording}"
     return f"ValidationException: 1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: {wording}"
+
+
+def _shown(value: str, allowed: Sequence[str]) -> str:
+    """All values that are allowed, of hundreds those that look most like the one given."""
+    if len(allowed) <= _SHOWN_WHOLE:
+        return ", ".join(allowed)
+    near = difflib.get_close_matches(value, allowed, n=5, cutoff=0.4)
+    return f"{', '.join(near)}{', ' if near else ''}... of {len(allowed)}"
 
 
 def _range(low: Any, high: Any) -> str:
