@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -62,14 +63,14 @@ def tasks_of(ledger: Ledger) -> list[Task]:
     return [Task.from_record(record) for record in ledger.store.run_tasks(RUN)]
 
 
-def work(ledger: Ledger, replay: Replay, progress: ProgressDisplay) -> list[Task]:
+def work(ledger: Ledger, replay: Replay, detail: Callable[[str, str, int, int], None]) -> list[Task]:
     """Until every task is done and every recorded interruption has happened. Raises DemoFailed."""
     begun, replaying = time.monotonic(), False
     while True:
         tasks = tasks_of(ledger)
         done, total = sum(task.items_done for task in tasks), sum(task.items_total for task in tasks)
         states = [task.state for task in tasks]
-        progress(f"the job runs: {states.count('running')} tasks running, {len(replay.taken)} machines taken", done, total)
+        detail("the job runs", f"{states.count('running')} tasks running, {len(replay.taken)} machines taken, items", done, total)
         if not replaying and (done >= FIRST_ITEMS or states.count("running") >= 3):
             replay.begin()
             replaying = True
@@ -88,18 +89,22 @@ def work(ledger: Ledger, replay: Replay, progress: ProgressDisplay) -> list[Task
 def demo(folder: Path, console: Console, progress: ProgressDisplay) -> Report:
     """The whole story. Raises DemoFailed."""
     begun = time.monotonic()
+
+    def detail(doing: str, text: str, done: int = 0, total: int = 0) -> None:
+        """What changes each second is for a terminal; a log keeps to the headlines."""
+        progress(f"{doing}: {text.strip()[:90]}" if console.is_terminal else doing, done, total)
+
+    def pulumi_line(text: str) -> None:
+        if console.is_terminal:
+            detail("pulumi", text)
+
     progress("the same job without interruptions, for comparison")
     comparison = undisturbed(folder)
     progress("starting the local cloud on 127.0.0.1")
     with LocalCloud(folder / "cloud") as cloud:
         os.environ.update(cloud.environment)
-        seen: list[str] = []
-
-        def line(text: str) -> None:
-            seen.append(text)
-            progress(f"pulumi: {text.strip()[:90]}")
-
-        stack = Engine(CHECKOUT, folder / "engine", cloud.environment).stack("local", line)
+        stack = Engine(CHECKOUT, folder / "engine", cloud.environment).stack("local", pulumi_line)
+        progress("pulumi up of stack local")
         up = stack.up()
         if not up.ok:
             raise DemoFailed(f"pulumi up failed:\n{up.text}")
@@ -118,7 +123,7 @@ def demo(folder: Path, console: Console, progress: ProgressDisplay) -> Report:
         replay = Replay(cloud.market, SIXTH_HOUR, NOTICE_SECONDS)
         worked = time.monotonic()
         try:
-            tasks = work(ledger, replay, progress)
+            tasks = work(ledger, replay, detail)
         finally:
             replay.stop()
         job_seconds = time.monotonic() - worked
@@ -126,7 +131,7 @@ def demo(folder: Path, console: Console, progress: ProgressDisplay) -> Report:
         machines = cloud.market.machines()
         notices = moments(cloud.market.history(), "notice")
 
-        progress("pulumi destroy")
+        progress("pulumi destroy of stack local")
         destroyed = stack.destroy()
         if not destroyed.ok:
             raise DemoFailed(f"pulumi destroy failed:\n{destroyed.text}")
@@ -160,7 +165,9 @@ def demo(folder: Path, console: Console, progress: ProgressDisplay) -> Report:
 
 
 def main() -> int:
-    console = Console(stderr=False)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
     parent = state_folder()
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="demo-", dir=parent) as folder, ProgressDisplay() as progress:

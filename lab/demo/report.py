@@ -51,9 +51,9 @@ def show(report: Report, console: Console) -> None:
     table.add_row("result", "[green]equal, byte for byte, to an undisturbed run[/]" if report.equal else "[red]DIFFERS from an undisturbed run[/]")
     console.print(table)
 
-    declared = Table(
-        "component", "resources", "declared in", title=f"What was deployed, and destroyed again ({report.destroyed})", title_justify="left"
-    )
+    declared = Table(title=f"What was deployed, and destroyed again ({report.destroyed})", title_justify="left")
+    for column in ("component", "resources", "declared in"):
+        declared.add_column(column, overflow="fold")
     for component, resources, file in report.declared:
         declared.add_row(component, str(resources), file)
     console.print(declared)

@@ -1,0 +1,22 @@
+"""`make bench`: every figure beside what it is held against, measured in this run. Nothing here is a test: computers are noisy."""
+
+import sys
+
+from tests.bench import draining, imports, latencies, overhead, preview
+from tests.bench.figures import show
+
+PARTS = {"overhead": overhead, "imports": imports, "draining": draining, "latencies": latencies, "preview": preview}
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        print(f"bench: {', '.join(map(repr, unknown))} is none of {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    for name in names or PARTS:
+        show(name, PARTS[name].figures())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

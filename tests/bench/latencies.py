@@ -1,0 +1,100 @@
+"""How quickly the loop answers, in the lab: stack `local` by the real engine, interruptions of every kind, times from the ledger and the logs."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.cloud import LocalCloud
+from lab.demo.timings import moments
+from lab.engine import Engine
+from lab.places import CHECKOUT
+from spotbatch import clouds
+from spotbatch.ledger import Ledger
+from spotbatch.submit import Submission, submit
+from spotbatch.task import Task
+from spotbatch.watcher import POLL_SECONDS
+from tests.bench.figures import Figure, percentiles, within
+
+RUN = "bench"
+ITEM_SECONDS = 0.2
+NOTICE_SECONDS = 10.0
+
+
+def wait_for(what: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def items() -> list[bytes]:
+    made = subprocess.run([sys.executable, "make_items.py", str(ITEM_SECONDS)], cwd=CHECKOUT / "examples/etl", capture_output=True, check=True)
+    # Several days' worth: the machines must stay at work throughout.
+    return made.stdout.splitlines() * 4
+
+
+def log_times(consoles: list[Path], event: str, **fields: str) -> dict[str, float]:
+    """When each machine first logged an event, by machine."""
+    found: dict[str, float] = {}
+    for console in consoles:
+        for line in console.read_text(errors="replace").splitlines():
+            start = line.find("{")
+            try:
+                told = json.loads(line[start:]) if start >= 0 else {}
+            except ValueError:
+                continue
+            if told.get("event") == event and all(told.get(name) == value for name, value in fields.items()):
+                found.setdefault(told["machine"], told["t"])
+    return found
+
+
+def figures() -> list[Figure]:
+    with tempfile.TemporaryDirectory() as name, LocalCloud(Path(name) / "cloud") as cloud:
+        os.environ.update(cloud.environment)
+        stack = Engine(CHECKOUT, Path(name) / "engine", cloud.environment).stack("local")
+        up = stack.up()
+        if not up.ok:
+            raise RuntimeError(up.text)
+        ledger = Ledger(clouds.connect(stack.outputs()["queue_url"]))
+        list(submit(ledger, Submission.read(items(), 500, RUN)))
+
+        def busy() -> set[str]:
+            return {record["machine"] for record in ledger.store.tasks_in("running")}
+
+        wait_for(lambda: len(busy()) >= 6, 90)
+        market, marked = cloud.market, []
+        # Machines that hear of it from the ledger alone: event -> handler -> mark -> worker.
+        for machine in sorted(busy())[:3]:
+            began = time.time()
+            market.interrupt(machine, notice_seconds=NOTICE_SECONDS, metadata=False)
+            if wait_for(lambda machine=machine: (found := ledger.machines.read(machine)) is not None and found.state == "draining", 20):
+                marked.append(time.time() - began)
+        # Machines that hear of it from their metadata alone, and machines that hear nothing.
+        untouched = [machine for machine in sorted(busy()) if (found := ledger.machines.read(machine)) and found.state == "active"]
+        aware, silent = untouched[:2], untouched[2:4]
+        market.interrupt(aware, notice_seconds=NOTICE_SECONDS, event=False)
+        deadlines = market.interrupt(silent, notice_seconds=1.0, event=False, metadata=False)
+        time.sleep(NOTICE_SECONDS + 4)
+        tasks = [Task.from_record(record) for record in ledger.store.run_tasks(RUN)]
+        notices = moments(market.history(), "notice")
+        seen = log_times([machine.console for machine in market.machines()], "notice")
+        entries = [(entry.get("machine", ""), entry["at"]) for task in tasks for entry in task.history if entry["what"] in ("interrupted", "lost")]
+        given = [at - notices[machine] for machine, at in entries if machine in notices and machine not in deadlines]
+        queued = [at - deadlines[machine] for machine, at in entries if machine in deadlines]
+        saw = [seen[machine] - notices[machine] for machine in aware if machine in seen]
+        stack.destroy()
+    poll = POLL_SECONDS + 1
+    back = f"<= {poll + ITEM_SECONDS + 1:.1f} s (poll, item, save)"
+    return [
+        Figure("event -> machine marked", percentiles(marked), "<= 1 s", within(marked, 1)),
+        Figure("metadata flip -> worker sees it", percentiles(saw), f"<= {poll:.0f} s", within(saw, poll)),
+        Figure("notice by any way -> given back", percentiles(given), back, within(given, poll + ITEM_SECONDS + 1)),
+        Figure("deadline without any notice -> queued again", percentiles(queued), "<= 2 s", within(queued, 2)),
+    ]
