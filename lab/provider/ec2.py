@@ -10,7 +10,7 @@ from typing import ClassVar
 from lab.provider import shapes
 from lab.provider.ec2_tags import TaggedByEc2
 from lab.provider.fault import Fault
-from lab.provider.resource import resource, tag_map
+from lab.provider.resource import only, resource, tag_map
 from lab.provider.wanted import Wanted
 from lab.provider.wire import Properties
 
@@ -43,9 +43,9 @@ class LaunchTemplate(TaggedByEc2):
         return made["LaunchTemplate"]["LaunchTemplateId"]
 
     def read(self, identity: str, known: Properties) -> Properties:
-        template = self.client("ec2").describe_launch_templates(LaunchTemplateIds=[identity])["LaunchTemplates"][0]
+        template = only(self.client("ec2").describe_launch_templates(LaunchTemplateIds=[identity])["LaunchTemplates"])
         versions = self.client("ec2").describe_launch_template_versions(LaunchTemplateId=identity, Versions=["$Latest"])
-        data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        data = only(versions["LaunchTemplateVersions"])["LaunchTemplateData"]
         return {
             **{name: value for name, value in _as_declared(data).items() if name in known},
             "name": template["LaunchTemplateName"],

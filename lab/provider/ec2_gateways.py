@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from lab.provider import policies
 from lab.provider.ec2_tags import TaggedByEc2
 from lab.provider.fault import Fault
-from lab.provider.resource import resource, tag_map
+from lab.provider.resource import only, resource, tag_map
 from lab.provider.wanted import Wanted
 from lab.provider.wire import Properties
 
@@ -26,7 +26,7 @@ class InternetGateway(TaggedByEc2):
         return identity
 
     def read(self, identity: str, known: Properties) -> Properties:
-        gateway = self.client("ec2").describe_internet_gateways(InternetGatewayIds=[identity])["InternetGateways"][0]
+        gateway = only(self.client("ec2").describe_internet_gateways(InternetGatewayIds=[identity])["InternetGateways"])
         attached = gateway.get("Attachments", [])
         arn = self.arn("ec2", f"internet-gateway/{identity}")
         vpc = attached[0]["VpcId"] if attached else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.provider.ec2_tags import TaggedByEc2
 from lab.provider.fault import Fault
-from lab.provider.resource import Resource, resource, tag_map
+from lab.provider.resource import Resource, only, resource, tag_map
 from lab.provider.wanted import Wanted
 from lab.provider.wire import Properties
 
@@ -37,7 +37,7 @@ class Vpc(TaggedByEc2):
         return made["Vpc"]["VpcId"]
 
     def read(self, identity: str, known: Properties) -> Properties:
-        vpc = self.client("ec2").describe_vpcs(VpcIds=[identity])["Vpcs"][0]
+        vpc = only(self.client("ec2").describe_vpcs(VpcIds=[identity])["Vpcs"])
         mine = [{"Name": "vpc-id", "Values": [identity]}]
         groups = self.client("ec2").describe_security_groups(Filters=mine)["SecurityGroups"]
         tables = self.client("ec2").describe_route_tables(Filters=mine)["RouteTables"]
@@ -91,7 +91,7 @@ class Subnet(TaggedByEc2):
         return identity
 
     def read(self, identity: str, known: Properties) -> Properties:
-        subnet = self.client("ec2").describe_subnets(SubnetIds=[identity])["Subnets"][0]
+        subnet = only(self.client("ec2").describe_subnets(SubnetIds=[identity])["Subnets"])
         return {
             "arn": subnet.get("SubnetArn") or self.arn("ec2", f"subnet/{identity}"),
             "vpcId": subnet["VpcId"],
@@ -131,7 +131,7 @@ class RouteTable(TaggedByEc2):
         return made["RouteTable"]["RouteTableId"]
 
     def read(self, identity: str, known: Properties) -> Properties:
-        table = self.client("ec2").describe_route_tables(RouteTableIds=[identity])["RouteTables"][0]
+        table = only(self.client("ec2").describe_route_tables(RouteTableIds=[identity])["RouteTables"])
         arn = self.arn("ec2", f"route-table/{identity}")
         return {"arn": arn, "vpcId": table["VpcId"], "ownerId": self.account.id, "tags": tag_map(table.get("Tags"))}
 
@@ -157,7 +157,7 @@ class Route(Resource):
 
     def read(self, identity: str, known: Properties) -> Properties | None:
         table, _, destination = identity.removeprefix("r-").partition(":")
-        for route in self.client("ec2").describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]:
+        for route in only(self.client("ec2").describe_route_tables(RouteTableIds=[table])["RouteTables"])["Routes"]:
             for name, aws in _DESTINATIONS.items():
                 if route.get(aws) == destination:
                     targets = {ours: route[theirs] for ours, theirs in _TARGETS.items() if route.get(theirs)}

@@ -6,7 +6,7 @@ from typing import Any
 from lab.provider.ec2_network import cidr_faults
 from lab.provider.ec2_tags import TaggedByEc2
 from lab.provider.fault import Fault
-from lab.provider.resource import resource, tag_map
+from lab.provider.resource import only, resource, tag_map
 from lab.provider.wanted import Wanted
 from lab.provider.wire import Properties, covers
 
@@ -76,7 +76,7 @@ class SecurityGroup(TaggedByEc2):
                 authorize(GroupId=identity, IpPermissions=come)
 
     def _describe(self, identity: str) -> Properties:
-        return self.client("ec2").describe_security_groups(GroupIds=[identity])["SecurityGroups"][0]
+        return only(self.client("ec2").describe_security_groups(GroupIds=[identity])["SecurityGroups"])
 
 
 class _GroupRule(TaggedByEc2):

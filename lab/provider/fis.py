@@ -91,6 +91,8 @@ def _action_faults(path: str, action: Wanted, targets: list[Any] | None) -> Iter
         return
     if (key := (action.get("target") or {}).get("key", "SpotInstances")) != "SpotInstances":
         yield Fault.allowed(f"{path}.target.key", key, f"{_START}Target key is not valid for action {_INTERRUPT}", "SpotInstances")
+    if not action.known("parameters"):
+        return
     parameters = {one.get("key"): one for one in action.get("parameters", [])}
     for name in parameters:
         if name != "durationBeforeInterruption":

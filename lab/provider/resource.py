@@ -1,6 +1,6 @@
 """What the engine needs to know about a resource type, and how the stand-in carries it out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from lab.provider.account import PARTITION, Account
@@ -13,7 +13,7 @@ class Resource:
     """One resource type of the AWS provider. A service's module declares it with `@resource(token)` and says what AWS does.
 
     Properties have Pulumi's names. `create` returns the id; `read` returns every property that drift should show, outputs included, or
-    None (or raises AWS's not-found error) when it is gone.
+    None (or raises Gone, or AWS's own not-found error) when it is gone.
     """
 
     token: ClassVar[str]
@@ -85,6 +85,17 @@ def resource(token: str) -> Any:
         return kind
 
     return declare
+
+
+class Gone(Exception):
+    """A call answered without the thing that was asked for."""
+
+
+def only(found: Sequence[Any]) -> Any:
+    """The one thing that a call by id answered with. Raises Gone where it answered with none."""
+    if not found:
+        raise Gone
+    return found[0]
 
 
 def tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:

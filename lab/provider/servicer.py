@@ -18,7 +18,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from lab.provider import judge
 from lab.provider.account import DEFAULT_REGION, Account
 from lab.provider.catalogue import LOOK_UPS, RESOURCES
-from lab.provider.resource import Resource
+from lab.provider.resource import Gone, Resource
 from lab.provider.wire import UNKNOWN, Properties, covers, is_known, read, same, write
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         with _in_words(context, f"reading {request.urn}"):
             try:
                 live = kind.read(request.id, {**known, **inputs})
-            except ClientError as error:
+            except (ClientError, Gone) as error:
                 if not is_gone(error):
                     raise
                 live = None
@@ -134,7 +134,7 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         with _in_words(context, f"deleting {request.urn}"):
             try:
                 RESOURCES[request.type](self._account, _place(known)).delete(request.id, known)
-            except ClientError as error:
+            except (ClientError, Gone) as error:
                 if not is_gone(error):
                     raise
         return empty_pb2.Empty()
@@ -163,9 +163,13 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         return {**live, **tags, "region": kind.region}
 
 
-def is_gone(error: ClientError) -> bool:
-    """Whether AWS says that there is no such thing."""
-    code = str(error.response["Error"].get("Code", ""))
+def is_gone(error: ClientError | Gone) -> bool:
+    """Whether AWS says that there is no such thing. Auto Scaling has no code of its own for that, only words."""
+    if isinstance(error, Gone):
+        return True
+    code, words = str(error.response["Error"].get("Code", "")), str(error.response["Error"].get("Message", ""))
+    if code == "ValidationError" and "not found" in words:
+        return True
     return code in ("404", "ResourceNotFoundException") or any(part in code for part in ("NotFound", "NoSuch", "NonExistent", "DoesNotExist"))
 
 

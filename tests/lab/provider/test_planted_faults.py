@@ -9,7 +9,7 @@ from .programs import SOUND
 
 
 @pytest.fixture(scope="module")
-def engine() -> EngineSide:
+def offline() -> EngineSide:
     """A provider whose cloud cannot be reached: what it refuses, it refuses by itself."""
     return EngineSide()
 
@@ -19,12 +19,12 @@ def test_there_are_sound_properties_for_every_type_that_the_stand_in_knows() -> 
 
 
 @pytest.mark.parametrize("kind", sorted(SOUND))
-def test_sound_properties_are_not_refused(engine: EngineSide, kind: str) -> None:
-    assert engine.check(kind, SOUND[kind])[1] == {}
+def test_sound_properties_are_not_refused(offline: EngineSide, kind: str) -> None:
+    assert offline.check(kind, SOUND[kind])[1] == {}
 
 
 @pytest.mark.parametrize("kind", sorted(SOUND))
-def test_properties_that_are_not_known_yet_are_not_refused(engine: EngineSide, kind: str) -> None:
+def test_properties_that_are_not_known_yet_are_not_refused(offline: EngineSide, kind: str) -> None:
     """Each property alone, as it is when another resource in the same preview will give it; then each value in a list or an object."""
     for name, value in SOUND[kind].items():
         forms = [UNKNOWN]
@@ -34,27 +34,27 @@ def test_properties_that_are_not_known_yet_are_not_refused(engine: EngineSide, k
         elif isinstance(value, dict) and not is_file(value):
             forms += [{**value, inner: UNKNOWN} for inner in value]
         for form in forms:
-            failures = engine.check(kind, {**SOUND[kind], name: form})[1]
+            failures = offline.check(kind, {**SOUND[kind], name: form})[1]
             assert failures == {}, (name, form)
 
 
 @pytest.mark.parametrize("planted", FAULTS, ids=str)
-def test_a_planted_fault_is_refused_at_preview(engine: EngineSide, planted: Planted) -> None:
-    failures = engine.check(planted.type, planted.properties)[1]
+def test_a_planted_fault_is_refused_at_preview(offline: EngineSide, planted: Planted) -> None:
+    failures = offline.check(planted.type, planted.properties)[1]
     assert planted.path in failures, failures
     assert planted.words in failures[planted.path]
 
 
 @pytest.mark.parametrize("planted", FAULTS, ids=str)
-def test_a_planted_fault_is_the_only_thing_refused(engine: EngineSide, planted: Planted) -> None:
-    assert list(engine.check(planted.type, planted.properties)[1]) == [planted.path]
+def test_a_planted_fault_is_the_only_thing_refused(offline: EngineSide, planted: Planted) -> None:
+    assert list(offline.check(planted.type, planted.properties)[1]) == [planted.path]
 
 
-def test_all_faults_of_a_resource_are_named_at_once(engine: EngineSide) -> None:
+def test_all_faults_of_a_resource_are_named_at_once(offline: EngineSide) -> None:
     wanted = {"visibilityTimeoutSeconds": 43_201, "delaySeconds": 901, "fifo": True, "tags": {"aws:x": "y"}}
-    assert sorted(engine.check("sqs/queue:Queue", wanted)[1]) == ["delaySeconds", "fifo", "tags.aws:x", "visibilityTimeoutSeconds"]
+    assert sorted(offline.check("sqs/queue:Queue", wanted)[1]) == ["delaySeconds", "fifo", "tags.aws:x", "visibilityTimeoutSeconds"]
 
 
-def test_a_type_that_the_lab_does_not_have_is_refused_by_name(engine: EngineSide) -> None:
-    failures = engine.check("rds/instance:Instance", {})[1]
+def test_a_type_that_the_lab_does_not_have_is_refused_by_name(offline: EngineSide) -> None:
+    failures = offline.check("rds/instance:Instance", {})[1]
     assert "the lab's AWS has no aws:rds/instance:Instance" in failures[""]
