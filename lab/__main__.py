@@ -2,6 +2,8 @@
 
 import os
 import sys
+import time
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -89,10 +91,12 @@ def status() -> None:
         print("the local cloud is not running (make lab)")
         raise typer.Exit(1)
     _say_where(cloud)
-    table = Table("machine", "type", "zone", "state", "fleet or group")
+    table = Table("machine", "type", "zone", "state", "taken in", "fleet or group")
     for machine in cloud.market.living():
-        table.add_row(machine.id, machine.instance_type, machine.zone, machine.state, machine.owner)
-    Console().print(table)
+        left = f"{max(0, machine.deadline - time.time()):.0f} s" if machine.deadline else ""
+        table.add_row(machine.id, machine.instance_type, machine.zone, machine.state, left, machine.owner)
+    # Never narrower than the ids, which people copy.
+    Console(width=max(110, Console().width)).print(table)
 
 
 @app.command()
@@ -153,7 +157,9 @@ def interrupt(
     there = {machine.id for machine in cloud.market.living()}
     if unknown := [machine for machine in machines if machine not in there]:
         raise ToolError(f"no such machine: {', '.join(unknown)}; there are {', '.join(sorted(there)) or 'none'}")
-    cloud.market.interrupt(machines, notice_seconds=notice_seconds, action=action)
+    deadlines = cloud.market.interrupt(machines, notice_seconds=notice_seconds, action=action)
+    for machine, deadline in deadlines.items():
+        print(f"{machine}: {action} at {datetime.fromtimestamp(deadline):%H:%M:%S}, told now")
 
 
 def _cloud() -> LocalCloud:

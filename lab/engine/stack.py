@@ -79,8 +79,7 @@ class Stack:
 
     def exists(self) -> bool:
         """Whether the lab knows this stack."""
-        stacks = self._home.backend / ".pulumi" / "stacks" / _project(self._project)["name"]
-        return (stacks / f"{self.name}.json").exists()
+        return self._checkpoint.exists()
 
     def _change(self, verb: str, *more: str) -> CommandResult:
         self._make()
@@ -93,6 +92,19 @@ class Stack:
 
     def _options(self) -> list[str]:
         return ["--stack", self.name, "--config-file", str(self._configuration), "--non-interactive", "--color", "never"]
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self._home.backend / ".pulumi" / "stacks" / _project(self._project)["name"] / f"{self.name}.json"
+
+    def _mend(self) -> None:
+        """A command line that is killed while it writes leaves half a file: the checkpoint before lies beside it, its notes can go."""
+        backup = self._checkpoint.with_name(self._checkpoint.name + ".bak")
+        if self._checkpoint.exists() and not _is_json(self._checkpoint) and backup.exists() and _is_json(backup):
+            self._checkpoint.write_bytes(backup.read_bytes())
+        for notes in self._checkpoint.parent.glob(f"{self.name}.*.attrs"):
+            if not _is_json(notes):
+                notes.unlink()
 
     @property
     def _configuration(self) -> Path:
@@ -112,6 +124,7 @@ class Stack:
             text = re.sub(r"^config:.*$", rf'config:\n  {key}: "{value}"', text, count=1, flags=re.M)
         salt = re.search(r"^encryptionsalt: .*$", self._configuration.read_text(), re.M) if self._configuration.exists() else None
         self._configuration.write_text(text.rstrip("\n") + f"\n{salt[0] if salt else ''}\n")
+        self._mend()
         if not (salt and self.exists()):
             made = self._run("stack", "init", self.name, "--no-select", "--non-interactive", folder=self._copy, quiet=True)
             if not made.ok and "already exists" not in made.text:
@@ -136,6 +149,13 @@ def _told(result: CommandResult) -> str:
         diagnostics = []
     told = [line["message"].strip() for line in diagnostics if line.get("severity") in ("error", "warning")]
     return "\n".join(told) or result.text.strip()
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_text()), dict)
+    except ValueError:
+        return False
 
 
 def _project(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Small projects for the real engine, on a provider that needs no cloud."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -57,6 +58,15 @@ def processes_with(mark: str) -> list[int]:
         except OSError:
             continue  # ended meanwhile, or is somebody else's
     return found
+
+
+def command_line_of(mark: str) -> int:
+    """The `pulumi` among the processes that carry the mark."""
+    for pid in processes_with(mark):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/exe").readlink().name == "pulumi":
+                return pid
+    raise AssertionError(f"no command line among {processes_with(mark)}")
 
 
 def until(condition: Callable[[], object], seconds: float) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from lab.engine import command
 from lab.engine.plan import plan_text
 from lab.engine.stack import EngineError
-from tests.lab.engine.conftest import processes_with, until
+from tests.lab.engine.conftest import command_line_of, processes_with, until
 
 TWO_THINGS = """
 first = Thing("first", zone="a")
@@ -139,14 +139,24 @@ def test_killing_the_command_line_leaves_no_process_and_the_next_up_works(small,
     running = threading.Thread(target=lambda: results.append(stack.up()))
     running.start()
     assert until(lambda: len(processes_with(mark)) >= 4, 30), "command line, host, program and provider"
-    command_line = next(pid for pid in processes_with(mark) if Path(f"/proc/{pid}/exe").resolve().name == "pulumi")
-    os.kill(command_line, signal.SIGKILL)
+    os.kill(command_line_of(mark), signal.SIGKILL)
     assert until(lambda: not processes_with(mark), 10), f"left behind: {processes_with(mark)}"
     running.join(timeout=60)
     assert [result.code for result in results] == [-signal.SIGKILL]
     again = small('Thing("slow", wait=0)\n')
     up = again.up()
     assert up.ok, up.text
+
+
+@pytest.mark.parametrize("half_written", ["local.json", "local.json.attrs"])
+def test_what_a_killed_command_line_left_half_written_is_mended(small, tmp_path: Path, half_written: str):
+    stack = small(TWO_THINGS)
+    assert stack.up().ok
+    assert stack.up().ok
+    file = tmp_path / "lab" / "backend" / ".pulumi" / "stacks" / "small" / half_written
+    file.write_text(file.read_text()[:20])
+    again = stack.up("--expect-no-changes")
+    assert again.ok, again.text
 
 
 def test_killing_a_command_line_that_nobody_watches_leaves_no_process(small, tmp_path: Path):
