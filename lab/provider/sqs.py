@@ -60,7 +60,8 @@ class Queue(Resource):
     def read(self, identity: str, known: Properties) -> Properties:
         attributes = self.client("sqs").get_queue_attributes(QueueUrl=identity, AttributeNames=["All"])["Attributes"]
         tags = self.client("sqs").list_queue_tags(QueueUrl=identity).get("Tags", {})
-        live = {name: _value(attributes[aws]) for name, aws in _ATTRIBUTES.items() if aws in attributes}
+        live = {name: None for name in _DOCUMENTS if name in known}
+        live |= {name: _value(attributes[aws]) for name, aws in _ATTRIBUTES.items() if aws in attributes}
         return {**live, "arn": attributes["QueueArn"], "url": identity, "name": identity.rsplit("/", 1)[1], "tags": tags}
 
     def update(self, identity: str, old: Properties, new: Properties) -> None:

@@ -63,6 +63,10 @@ class EngineSide:
         inputs, failures = self.check(kind, wanted, name=name)
         if failures:
             raise Refused(failures)
+        return self.create(kind, inputs, name)
+
+    def create(self, kind: str, inputs: Properties, name: str = "thing") -> Made:
+        """Create what was checked. Raises Refused."""
         urn = _urn(kind, name)
         answer = self._provider.Create(provider_pb2.CreateRequest(urn=urn, type=f"aws:{kind}", properties=write(inputs)), _Call())
         return Made(kind, urn, answer.id, inputs, read(answer.properties))
