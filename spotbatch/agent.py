@@ -26,6 +26,8 @@ from spotbatch.watcher import Watcher
 
 LEASE_SECONDS = 60.0
 BEATS_PER_LEASE = 3
+SWEEPS_PER_LEASE = 12
+"""A sweep acts for so small a part of a lease, and leaves the rest to the next."""
 MARGIN_SECONDS = 15.0
 """An item that has not ended so long before the deadline is cut short; a quarter of the notice where that is less."""
 STOP_SECONDS = 90.0
@@ -242,7 +244,8 @@ class Agent:
 
     def _sweep(self, machine: str | None = None) -> None:
         try:
-            sweep = Sweep(self.ledger)
+            # The same thread beats: a long backlog must not make this machine look dead.
+            sweep = Sweep(self.ledger, self.lease / SWEEPS_PER_LEASE)
             swept = sweep.machine(machine) if machine else sweep.everything()
         except StoreError as fault:
             say("cannot sweep", 30, why=str(fault))

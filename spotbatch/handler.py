@@ -17,6 +17,9 @@ from spotbatch.task import Task
 
 REMINDER = "deadline"
 
+SWEEP_SECONDS = 30.0
+"""Half of what the timer's function has: the rest is for counting, as pools scale by what it publishes in the end."""
+
 
 @dataclass
 class Handled:
@@ -62,7 +65,7 @@ class Handler:
 
     def sweep(self) -> tuple[Swept, Handled]:
         """Queue again what gone machines held, and ring again for what waits: all that is left when every message is lost."""
-        swept = self._sweep.everything()
+        swept = Sweep(self._ledger, SWEEP_SECONDS).everything()
         return swept, Handled(without_drain=_undrained(swept.requeued), requeued=swept.requeued)
 
     def _notice(self, notice: Notice, handled: Handled) -> None:

@@ -3,6 +3,8 @@
 It goes by running tasks, never by machines: a record that was tidied away must not hide what its machine held.
 """
 
+import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -51,8 +53,11 @@ def cause_of(machine: Machine | None, owner: Owner) -> Cause:
 
 
 class Sweep:
-    def __init__(self, ledger: Ledger) -> None:
+    """Acts for about `seconds` at most, and goes on counting; what is left then is the next sweep's. Default: no limit."""
+
+    def __init__(self, ledger: Ledger, seconds: float = math.inf) -> None:
         self.ledger = ledger
+        self._end = time.monotonic() + seconds
 
     def everything(self) -> Swept:
         """Reap every running task whose owner is gone, and ring again. Raises StoreError."""
@@ -66,7 +71,11 @@ class Sweep:
 
     def _reap(self, records: Iterable[Record]) -> Swept:
         swept = Swept()
+        seen: dict[str, Machine | None] = {}
         for record in records:
+            if time.monotonic() > self._end or self._seems_alive(record, seen):
+                swept.running += 1
+                continue
             try:
                 # The listing may be stale: the task first, *then* its owner's record, then the swap on the version read.
                 task = self.ledger.task(record["run"], record["task"])
@@ -84,6 +93,18 @@ class Sweep:
                 swept.running += 1
         return swept
 
+    def _seems_alive(self, record: Record, seen: dict[str, Machine | None]) -> bool:
+        """One read a machine instead of two a task: what is old news here can only put a reaping off, never bring one about."""
+        try:
+            owner = Task.from_record(record).owner
+            if owner is None:
+                return False
+            if owner.machine not in seen:
+                seen[owner.machine] = self.ledger.machines.read(owner.machine)
+            return not why_gone(seen[owner.machine], owner, self.ledger.store.now())
+        except BadRecord:
+            return False
+
     def _owner_of(self, owner: Owner, swept: Swept) -> Machine | None:
         """The owner's machine; one that cannot be understood counts as gone: its agent finds out and registers anew."""
         try:
@@ -93,7 +114,8 @@ class Sweep:
             return None
 
     def _ring_again(self, swept: Swept) -> None:
-        now = self.ledger.store.now()
+        """The longest unheard first, so that a backlog larger than the time lets nobody wait for ever."""
+        now, due = self.ledger.store.now(), list[tuple[float, str, str]]()
         for record in self.ledger.store.tasks_in("queued"):
             swept.queued += 1
             try:
@@ -101,6 +123,10 @@ class Sweep:
             except BadRecord as fault:
                 swept.bad.append(str(fault))
                 continue
-            if now - task.rung_at >= min(LAST_RING, FIRST_RING * 2**task.rings):
-                fresh = self.ledger.task(task.run, task.id)
-                swept.rung += fresh is not None and fresh.state == "queued" and self.ledger.rung(fresh)
+            if now - task.rung_at >= min(LAST_RING, FIRST_RING * 2 ** min(task.rings, 10)):
+                due.append((task.rung_at, task.run, task.id))
+        for _, run, name in sorted(due):
+            if time.monotonic() > self._end:
+                return
+            fresh = self.ledger.task(run, name)
+            swept.rung += fresh is not None and fresh.state == "queued" and self.ledger.rung(fresh)

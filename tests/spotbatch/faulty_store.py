@@ -19,11 +19,14 @@ class FaultyStore:
         """Faults of the next swaps, first one first; an empty text is a swap that goes well."""
         self.unreadable = 0
         """How many of the next reads fail."""
+        self.asked: list[str] = []
+        """Every key that was read."""
         self.written: list[Record] = []
         """Every record that came to be, in order."""
         self._late: list[tuple[Record, int]] = []
 
     def read(self, key: str) -> Record | None:
+        self.asked.append(key)
         if self.unreadable:
             self.unreadable -= 1
             raise StoreError(f"{key}: spoiled by the test")

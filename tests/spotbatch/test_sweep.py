@@ -117,3 +117,32 @@ def test_a_claim_made_between_reading_and_swapping_wins(world):
     mine = world.claimed(world.machine("m2"))
     assert world.ledger.take_from(stale, "lost", "test") is None
     assert world.task().epoch == mine.epoch
+
+
+def test_a_sweep_without_time_counts_all_the_same(world):
+    world.submit(40)
+    world.claimed(task="000001")
+    world.clock.passes(61)
+    swept = Sweep(world.ledger, -1).everything()
+    assert (swept.queued, swept.running, swept.requeued, swept.rung) == (3, 1, [], 0)
+
+
+def test_who_has_waited_longest_is_rung_for_first(world):
+    world.submit(30)
+    for task in ("000002", "000000", "000001"):
+        world.clock.passes(61)
+        world.ledger.rung(world.task(task))
+    world.bells.rung.clear()
+    world.clock.passes(LAST_RING)
+    world.sweep()
+    assert [task for _, task in world.bells.rung] == ["000002", "000000", "000001"]
+
+
+def test_a_living_machine_costs_a_sweep_one_read_however_much_it_runs(world):
+    world.submit(50)
+    owner = world.machine()
+    for number in range(5):
+        world.claimed(owner, f"{number:06d}")
+    world.store.asked.clear()
+    assert world.sweep().running == 5
+    assert world.store.asked == ["machine/m1"]
