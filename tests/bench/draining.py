@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 
 from lab.cloud import LocalCloud
-from lab.engine import Engine
-from lab.places import CHECKOUT
 from spotbatch import BatchWorker, clouds
 from spotbatch.ledger import Ledger
 from spotbatch.owner import Owner
@@ -17,6 +15,7 @@ from spotbatch.runner import Runner
 from spotbatch.signal_board import CALM, DRAIN, SignalBoard
 from spotbatch.submit import Submission, submit
 from tests.bench.figures import Figure, percentiles, within
+from tests.spotbatch.clouds.conftest import make_queue
 
 ROUNDS = 10
 
@@ -33,11 +32,7 @@ def figures() -> list[Figure]:
     taken = []
     with tempfile.TemporaryDirectory() as name, LocalCloud(Path(name) / "cloud") as cloud:
         os.environ.update(cloud.environment)
-        stack = Engine(CHECKOUT, Path(name) / "engine", cloud.environment).stack("local")
-        up = stack.up("--target-dependents", "--target", "**queue**")
-        if not up.ok:
-            raise RuntimeError(up.text)
-        ledger = Ledger(clouds.connect(stack.outputs()["queue_url"]))
+        ledger = Ledger(clouds.connect(make_queue(cloud)))
         owner = Owner("m", "b", "a", "p")
         ledger.machines.register(Identity("m", "b"), "a")
         for number in range(ROUNDS):
