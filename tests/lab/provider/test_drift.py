@@ -185,7 +185,7 @@ def test_a_change_by_hand_is_seen_and_healed(cloud: LocalCloud, engine: EngineSi
     by_hand.change(cloud.client, made)
     seen = engine.refresh(made)
     assert seen is not None
-    assert [name for name in seen.inputs if seen.inputs[name] != made.inputs.get(name)] == [by_hand.property]
+    assert [name for name in made.inputs | seen.inputs if seen.inputs.get(name) != made.inputs.get(name)] == [by_hand.property]
     diff = engine.diff(seen, wanted)
     assert list(diff.diffs) == [by_hand.property]
     if not diff.replaces:

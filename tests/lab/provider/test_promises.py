@@ -85,7 +85,7 @@ def test_a_resource_that_cannot_be_read_after_its_creation_stays_in_the_state(cl
 
 
 def test_a_refusal_of_the_cloud_keeps_its_words(engine: EngineSide) -> None:
-    with pytest.raises(Refused, match="creating urn:pulumi:test::test::aws:iam/rolePolicy:RolePolicy::thing.*NoSuchEntity"):
+    with pytest.raises(Refused, match=r"creating urn:pulumi:test::test::aws:iam/rolePolicy:RolePolicy::thing.*NoSuchEntity"):
         engine.make("iam/rolePolicy:RolePolicy", {**SOUND["iam/rolePolicy:RolePolicy"], "role": "nobody"})
 
 
