@@ -229,9 +229,10 @@ class Runner:
             self._tell_fenced(where, fault)
 
     def _tidy(self, done: Task) -> None:
-        """What earlier claims left in the bucket goes now; what cannot be deleted stays until the run is removed."""
+        """What earlier claims and merged lists left in the bucket goes now; what cannot be deleted stays until the run is removed."""
         try:
-            if done.epoch > 1:
+            merged = done.checkpoints and done.checkpoints[-1].sequence >= len(done.checkpoints)
+            if done.epoch > 1 or merged:
                 clean(self.ledger, done)
         except StoreError as fault:
             say("leftovers stay", 30, run=done.run, task=done.id, why=str(fault))

@@ -21,6 +21,7 @@ DEEDS = """
 import os
 from spotbatch import clouds
 from spotbatch.checkpoint import Progress
+from spotbatch.cleaning import clean
 from spotbatch.clouds import aws_client
 from spotbatch.ledger import Ledger
 from spotbatch.owner import Owner
@@ -48,6 +49,9 @@ except Missing:
     print("missing is told as missing")
 # AWS would have said 403, where this cloud says 404: then the bucket looks whether the key is there.
 assert not list(backend.payloads.keys("runs/none/"))
+assert clean(ledger, claim) == 0
+backend.payloads.put(f"runs/{claim.run}/tasks/{claim.id}/000000-000000-left", b"by a worker that was fenced")
+assert clean(ledger, claim) == 1
 Sweep(ledger).everything()
 assert backend.doorbell.wait(2) is not None
 print("all done")
@@ -57,6 +61,7 @@ CONTROLS = [
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
+    "s3:DeleteObject",
     "s3:GetObject on code/*",
     "s3:GetObject on runs/*",
     "s3:ListBucket",

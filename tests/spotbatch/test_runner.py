@@ -258,3 +258,10 @@ def test_a_damaged_items_file_is_a_failure_with_its_reason(world):
     stage = Stage(world)
     (world.payloads.folder / "runs/run/items/000000.jsonl").write_text("{")
     assert "JSONDecodeError" in stage.run().traceback
+
+
+def test_what_a_merged_list_left_in_the_bucket_goes_when_the_task_is_done(world):
+    stage = Stage(world, items=800, job=Summing, seconds=10.0)
+    assert (stage.run().state, stage.world.task().epoch) == ("done", 1)
+    named = {checkpoint.key for checkpoint in stage.world.task().checkpoints}
+    assert set(world.payloads.keys("runs/run/tasks/")) == named

@@ -232,6 +232,8 @@ def worker_policy(
         allow(["dynamodb:GetItem", "dynamodb:PutItem"], table_arn),
         allow("dynamodb:Query", pulumi.Output.concat(table_arn, "/index/*")),
         allow(["s3:GetObject", "s3:PutObject"], pulumi.Output.concat(bucket_arn, "/runs/*")),
+        # What earlier claims of a task left behind, once it is done; never its items.
+        allow("s3:DeleteObject", pulumi.Output.concat(bucket_arn, "/runs/*/tasks/*")),
         allow("s3:GetObject", pulumi.Output.concat(bucket_arn, "/code/*")),
         # To tell a payload that is missing from one that may not be read: S3 answers 403 to both.
         allow("s3:ListBucket", bucket_arn, {"StringLike": {"s3:prefix": "runs/*"}}),
