@@ -116,8 +116,12 @@ def _lifecycle(event: dict[str, Any]) -> list[Notice]:
 
 def _scheduled(event: dict[str, Any]) -> list[Notice]:
     # {"detail-type":"AWS Health Event","source":"aws.health","detail":{"service":"EC2","eventTypeCategory":"scheduledChange",
-    #  "startTime":"Sat, 05 Jun 2027 15:10:09 GMT","affectedEntities":[{"entityValue":"i-0123456789"}, ...]}}
+    #  "statusCode":"upcoming","eventScopeCode":"ACCOUNT_SPECIFIC","startTime":"Sat, 05 Jun 2027 15:10:09 GMT","affectedEntities":[{"entityValue":"i-0123456789"}, ...]}}
     sent = timestamp(_field(event, "time"), "time")
+    # Health tells of an event's end under the same type, with its old times; a public event names nobody's machines.
+    detail = _field(event, "detail")
+    if isinstance(detail, dict) and (detail.get("statusCode") == "closed" or detail.get("eventScopeCode") == "PUBLIC"):
+        return []
     start = _field(event, "detail.startTime")
     try:
         due = float(calendar.timegm(time.strptime(str(start), "%a, %d %b %Y %H:%M:%S GMT")))
@@ -126,7 +130,7 @@ def _scheduled(event: dict[str, Any]) -> list[Notice]:
     entities = _field(event, "detail.affectedEntities")
     if not isinstance(entities, list):
         raise MalformedEvent(f"detail.affectedEntities: {entities!r} is not a list")
-    ids = [entity.get("entityValue") for entity in entities if isinstance(entity, dict)]
+    ids = [entity.get("entityValue") for entity in entities if isinstance(entity, dict) and entity.get("status") != "RESOLVED"]
     return [
         Notice(i, "scheduled", sent, due, str(event.get("detail", {}).get("eventTypeCode", "scheduled change")))
         for i in ids

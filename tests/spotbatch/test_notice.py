@@ -60,6 +60,17 @@ def test_what_is_no_time_is_refused_by_name_and_value(value: Any):
         timestamp(value, "time")
 
 
+def test_maintenance_that_is_over_stops_no_machine():
+    upcoming = recorded("scheduled")
+    over = copy.deepcopy(upcoming)
+    over["detail"]["statusCode"] = "closed"
+    public = copy.deepcopy(upcoming)
+    public["detail"] |= {"eventScopeCode": "PUBLIC", "affectedEntities": None}
+    assert (parse_event(over), parse_event(public)) == ([], [])
+    upcoming["detail"]["affectedEntities"][1]["status"] = "RESOLVED"
+    assert [notice.machine for notice in parse_event(upcoming)] == [MACHINE]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
