@@ -22,6 +22,9 @@ MAX_LOSSES = 10
 INLINE_BYTES = 1_024
 """A payload up to this size travels in the record: one write instead of two."""
 
+INLINE_TOTAL = 4_096
+"""As long as the record carries no more than this: DynamoDB bills each write by the whole record, in the table and in each index."""
+
 MERGE_AT = 64
 """Entries of a list after which the next save writes one payload for all: a DynamoDB item holds 400 KB at most."""
 
@@ -113,7 +116,7 @@ class Ledger:
         # Never under a name used before: what replaces a damaged payload in the same epoch may be the very same bytes as it once was.
         sequence = 1 + max((name.sequence for name in claim.checkpoints if name.epoch == claim.epoch), default=-1)
         entry = Checkpoint(claim.epoch, sequence, first, end, checksum(data), len(data))
-        if len(data) <= INLINE_BYTES:
+        if len(data) <= INLINE_BYTES and len(data) + sum(len(name.inline) for name in names) <= INLINE_TOTAL:
             entry = replace(entry, inline=data.decode())
         else:
             key = f"runs/{claim.run}/tasks/{claim.id}/{claim.epoch:06d}-{sequence:06d}-{uuid.uuid4().hex[:8]}"

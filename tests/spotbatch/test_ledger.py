@@ -256,3 +256,12 @@ def test_backlog_counts_what_is_queued_or_running(world):
     world.claimed(owner, "000001")
     world.ledger.finish(world.saved(world.claimed(owner, "000002"), 10))
     assert world.ledger.backlog() == 2
+
+
+def test_a_record_carries_few_payloads_as_every_write_pays_for_all_of_them(world):
+    world.submit(40, items_per_task=40)
+    claim = world.claimed()
+    for end in range(1, 21):
+        claim = world.saved(claim, end, text=json.dumps("x" * 900))
+    assert 0 < sum(len(checkpoint.inline) for checkpoint in claim.checkpoints) <= rules.INLINE_TOTAL
+    assert len([result for checkpoint in claim.checkpoints for result in world.ledger.progress(checkpoint).results]) == 20

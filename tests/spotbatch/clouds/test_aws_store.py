@@ -240,3 +240,9 @@ def test_a_store_that_stays_silent_leaves_an_error_that_says_the_write_may_have_
     service.script[:] = [(500, "{}")] * 20
     with pytest.raises(StoreError, match="not known whether the write happened"):
         write(faulty, task(state="running"), 1, pause=lambda seconds: None)
+
+
+def test_tasks_are_not_listed_by_kind_which_nobody_asks_for(store: DynamoStore, queue: str, cloud: LocalCloud):
+    store.swap(task(), 0)
+    item = cloud.client("dynamodb").get_item(TableName=queue.rpartition("/")[2], Key={"key": {"S": "task/r/000000"}})["Item"]
+    assert set(item) == {"key", "run", "state", "machine", "version", "nonce", "body"}
