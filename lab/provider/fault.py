@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_SHOWN_CHARACTERS = 120
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -12,5 +14,8 @@ class Fault:
 
     @classmethod
     def allowed(cls, path: str, value: object, wording: str, allowed: object = "") -> "Fault":
-        """The cloud's wording with the value, and what it would take instead."""
-        return cls(path, f"{wording} (got {value!r}{f'; allowed: {allowed}' if allowed != '' else ''})")
+        """The cloud's wording with the value, and what it would take instead. A long value is cut short."""
+        shown = repr(value)
+        if len(shown) > _SHOWN_CHARACTERS:
+            shown = f"{shown[:_SHOWN_CHARACTERS]}..."
+        return cls(path, f"{wording} (got {shown}{f'; allowed: {allowed}' if allowed != '' else ''})")

@@ -52,7 +52,7 @@ def _object_faults(arguments: type, properties: Mapping[str, Any], path: str, wh
         if name.startswith("__"):
             continue
         if name not in kinds:
-            yield Fault.allowed(here, value, f"An argument named {name!r} is not expected here", ", ".join(sorted(kinds)))
+            yield Fault(here, f"An argument named {name!r} is not expected here; allowed: {', '.join(sorted(kinds))}")
         else:
             yield from _kind_faults(kinds[name], value, here)
     for name in sorted(required - {name for name, value in properties.items() if value is not None}):
@@ -119,4 +119,6 @@ def _fits(kind: type, value: Any) -> bool:
 
 
 def _wrong(path: str, value: Any, wanted: str) -> Fault:
-    return Fault.allowed(path, value, "Incorrect attribute value type", wanted)
+    # The kind and not the value itself, which may be a secret's.
+    kinds = {str: "a string", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return Fault(path, f"Incorrect attribute value type: {kinds.get(type(value), 'something else')}; allowed: {wanted}")

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _KIND = provider_pb2.PropertyDiff
 _NAMED_BY_US = "__defaults"
+_BEYOND = frozenset({"assumeRoles", "assumeRoleWithWebIdentity", "defaultTags", "ignoreTags"})
+"""Settings of the provider that change what resources become, and that the stand-in does not know."""
 _SHARED_OUTPUTS = ("tagsAll", "region")
 
 
@@ -45,7 +47,9 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.GetSchemaResponse(schema=json.dumps({"name": "aws", "version": version("pulumi-aws"), "resources": {}}))
 
     def CheckConfig(self, request: Any, context: Any) -> provider_pb2.CheckResponse:
-        return provider_pb2.CheckResponse(inputs=request.news)
+        reason = "the lab's AWS cannot follow this setting, so what it shows would differ from AWS; allowed: left out in lab stacks"
+        failures = [provider_pb2.CheckFailure(property=name, reason=reason) for name in sorted(_BEYOND & set(read(request.news)))]
+        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
     def DiffConfig(self, request: Any, context: Any) -> provider_pb2.DiffResponse:
         changed = read(request.old_inputs).get("region") != read(request.news).get("region")

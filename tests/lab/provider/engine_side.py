@@ -53,6 +53,11 @@ class EngineSide:
         answer = self._provider.Check(request, _Call())
         return read(answer.inputs), {failure.property: failure.reason for failure in answer.failures}
 
+    def check_settings(self, settings: Properties) -> dict[str, str]:
+        """Refusals of the provider's own settings."""
+        answer = self._provider.CheckConfig(provider_pb2.CheckRequest(news=write(settings)), _Call())
+        return {failure.property: failure.reason for failure in answer.failures}
+
     def preview(self, kind: str, wanted: Properties) -> Properties:
         """Outputs in the preview of a creation."""
         request = provider_pb2.CreateRequest(urn=_urn(kind, "thing"), type=f"aws:{kind}", properties=write(wanted), preview=True)

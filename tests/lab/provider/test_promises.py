@@ -172,6 +172,16 @@ def test_an_unknown_look_up_says_what_there_is(engine: EngineSide) -> None:
         engine.look_up("rds/getInstance:getInstance", {})
 
 
+def test_a_provider_setting_that_the_lab_cannot_follow_is_refused(engine: EngineSide) -> None:
+    assert "cannot follow" in engine.check_settings({"region": "us-east-1", "defaultTags": {"tags": {"a": "b"}}})["defaultTags"]
+    assert engine.check_settings({"region": "us-east-1"}) == {}
+
+
+def test_a_refusal_shows_no_value_of_the_wrong_kind(engine: EngineSide) -> None:
+    failures = engine.check("lambda/function:Function", {**SOUND["lambda/function:Function"], "environment": {"variables": "s3cret"}})[1]
+    assert "s3cret" not in str(failures)
+
+
 def test_without_a_local_cloud_nothing_is_served() -> None:
     ended = subprocess.run([sys.executable, "-m", "lab.provider"], capture_output=True, text=True, env={"PATH": "/usr/bin"}, timeout=60)
     assert ended.returncode == 1
