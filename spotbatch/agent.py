@@ -285,8 +285,12 @@ class Agent:
             self._tell_drained()
         if self.notice.kind == "interruption" and now > deadline + AFTERLIFE_SECONDS:
             say("still alive after the deadline", 30)
-            self.host.shut_down()
             self.board.board.deadline = now
+            try:
+                self.host.shut_down()
+            except Exception as fault:
+                # An agent that died of it would come back, and try again no sooner.
+                say("cannot shut down", 40, why=f"{type(fault).__name__}: {fault}")
 
     def _tell_drained(self) -> None:
         """Everything was given back: say so in the ledger, and to the pool if it waits for that."""

@@ -116,7 +116,8 @@ def _lifecycle(event: dict[str, Any]) -> list[Notice]:
 
 def _scheduled(event: dict[str, Any]) -> list[Notice]:
     # {"detail-type":"AWS Health Event","source":"aws.health","detail":{"service":"EC2","eventTypeCategory":"scheduledChange",
-    #  "statusCode":"upcoming","eventScopeCode":"ACCOUNT_SPECIFIC","startTime":"Sat, 05 Jun 2027 15:10:09 GMT","affectedEntities":[{"entityValue":"i-0123456789"}, ...]}}
+    #  "statusCode":"upcoming","eventScopeCode":"ACCOUNT_SPECIFIC",
+    #  "startTime":"Sat, 05 Jun 2027 15:10:09 GMT","affectedEntities":[{"entityValue":"i-0123456789","status":"PENDING"}, ...]}}
     sent = timestamp(_field(event, "time"), "time")
     # Health tells of an event's end under the same type, with its old times; a public event names nobody's machines.
     detail = _field(event, "detail")

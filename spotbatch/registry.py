@@ -78,7 +78,10 @@ class Registry:
 
         A later boot can only have registered once the machine had stopped: at the deadline, or before `sent` where there is none.
         """
-        ends = notice.sent if notice.deadline is None or notice.kind == "scheduled" else notice.deadline
+        ends = notice.sent if notice.deadline is None else notice.deadline
+        if notice.kind == "scheduled":
+            # Updates repeat the old times: what began before this boot has been, and is not for it.
+            ends = min(notice.sent, ends)
         while True:
             found = self.read(notice.machine)
             if found is None or found.registered + CLOCK_MARGIN > ends:

@@ -64,4 +64,5 @@ class Watcher(threading.Thread):
         elif record.rebalance_sent:
             self._heard(Notice(machine, "rebalance", record.rebalance_sent, None, "rebalance recommendation"))
         if record.due and record.due - self._registry.store.now() < SCHEDULED_AHEAD:
-            self._heard(Notice(machine, "stop", record.beat, record.due, "scheduled change"))
+            # As an interruption: not every maintenance ends the machine, and one that has drained must not idle for ever.
+            self._heard(Notice(machine, "interruption", record.beat, record.due, "scheduled change"))

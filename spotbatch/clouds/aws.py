@@ -124,7 +124,8 @@ class AwsHost:
             self._scheduled_read = time.monotonic()
         for due, code in self._scheduled:
             if due - WARNING_SECONDS <= self._clock():
-                yield Notice(self._id, "stop", self._since(f"{code} {due}"), due, f"scheduled event: {code}")
+                # As an interruption: not every maintenance ends the machine, and one that has drained must not idle for ever.
+                yield Notice(self._id, "interruption", self._since(f"{code} {due}"), due, f"scheduled event: {code}")
 
     def _since(self, what: str) -> float:
         return self._first_seen.setdefault(what, self._clock())

@@ -110,3 +110,11 @@ def test_maintenance_days_ahead_is_recorded_and_drains_nothing_yet(world):
     world.clock.passes(100)
     marked = world.machines.mark(notice(world, "scheduled", deadline=7 * 86_400.0))
     assert (marked.state, marked.due) == ("active", world.clock.now + 7 * 86_400)
+
+
+def test_maintenance_that_began_before_this_boot_is_not_for_it(world):
+    world.clock.passes(1000)
+    world.machine()
+    world.clock.passes(100)
+    assert world.machines.mark(notice(world, "scheduled", deadline=-500.0)) is None
+    assert world.machines.read("m1").due is None

@@ -85,7 +85,7 @@ def test_maintenance_is_heard_when_it_is_near(world, watched):
     world.machines.mark(notice(world, "scheduled", 86_400))
     assert watched.look() == []
     world.clock.passes(86_400 - 200)
-    assert watched.look() == ["stop"]
+    assert watched.look() == ["interruption"]
 
 
 def test_an_outage_of_the_ledger_does_not_end_the_watch(world, watched, tmp_path):

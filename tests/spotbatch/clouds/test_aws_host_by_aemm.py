@@ -93,7 +93,7 @@ def test_a_rebalance_recommendation_is_read_as_aws_writes_it(start: Start):
 
 def test_maintenance_that_is_due_is_read_as_aws_writes_it(start: Start):
     host = start("events", "--code", "instance-stop", "--state", "active", "--not-before", "2026-01-07T01:03:47Z")
-    [notice] = [notice for notice in host.notices() if notice.kind == "stop"]
+    [notice] = [notice for notice in host.notices() if notice.kind == "interruption"]
     assert (notice.deadline, notice.reason) == (timestamp("2026-01-07T01:03:47Z", ""), "scheduled event: instance-stop")
 
 

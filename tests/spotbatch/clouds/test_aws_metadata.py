@@ -155,7 +155,7 @@ def test_maintenance_is_acted_on_when_it_is_due(service: Service, now: float, ex
     event = '{"NotBefore": "21 Jan 2019 09:00:43 GMT", "Code": "system-reboot", "EventId": "e", "State": "%s", "NotAfter": "", "Description": ""}'
     service.texts["events/maintenance/scheduled"] = f"[{event % 'completed'}, {event % 'active'}, {event % 'canceled'}]"
     host = AwsHost(Metadata(service.endpoint), clock=lambda: now)
-    assert [(notice.kind, notice.deadline) for notice in seen(host)] == [("stop", due) for due in expected]
+    assert [(notice.kind, notice.deadline) for notice in seen(host)] == [("interruption", due) for due in expected]
 
 
 def test_an_expired_token_is_renewed_once_and_the_answer_still_comes(service: Service, host: AwsHost):

@@ -1,0 +1,34 @@
+"""An agent's decisions, without its processes."""
+
+from pathlib import Path
+
+import pytest
+
+from spotbatch.agent import AFTERLIFE_SECONDS, Agent
+from spotbatch.clouds.local import LocalHost
+from spotbatch.notice import Notice
+
+
+class NoWayDown(LocalHost):
+    """A machine, or a container, that cannot power itself off."""
+
+    tries = 0
+
+    def shut_down(self) -> None:
+        self.tries += 1
+        raise FileNotFoundError("shutdown")
+
+
+@pytest.fixture
+def host() -> NoWayDown:
+    return NoWayDown()
+
+
+def test_an_agent_that_cannot_power_its_machine_off_says_so_and_lives_on(tmp_path: Path, host: NoWayDown):
+    agent = Agent(f"local:{tmp_path}", "job:Job", host)
+    now = agent.ledger.store.now()
+    agent.hear(Notice(agent.identity.machine, "interruption", now - 120, now, "spot interruption: terminate"))
+    agent._lead_out(agent.board.board.deadline + AFTERLIFE_SECONDS - 1)
+    assert host.tries == 0
+    agent._lead_out(agent.board.board.deadline + AFTERLIFE_SECONDS + 1)
+    assert host.tries == 1
