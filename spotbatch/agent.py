@@ -16,7 +16,7 @@ from spotbatch.log import say
 from spotbatch.machine import Machine
 from spotbatch.notice import Notice
 from spotbatch.owner import Owner
-from spotbatch.process import BAD_JOB, CANNOT_START, UNREACHABLE, Start
+from spotbatch.process import BAD_JOB, CANNOT_POWER_OFF, CANNOT_START, UNREACHABLE, Start
 from spotbatch.protocols import Host, StoreError
 from spotbatch.registry import Replaced
 from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
@@ -77,6 +77,8 @@ class Agent:
         self.board.board.alive_until = self._beaten + lease
         self._told_drained = self._terminated = False
         self.refused_starts = 0
+        self.stranded = False
+        """The machine has drained, outlived its deadline, and cannot be powered off from in here."""
         self.bad_job = False
         """A process found that the job's name leads nowhere, and has said so."""
 
@@ -111,7 +113,7 @@ class Agent:
     # -- the life of an agent ---------------------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Until stopped, or, if asked, until the queue is empty. 0; 143 after SIGTERM; 70 when the job cannot start."""
+        """Until stopped, or, if asked, until the queue is empty. 0; 143 after SIGTERM; 70 when the job cannot start; 77 for whoever can power off."""
         signal.signal(signal.SIGTERM, self.terminate)
         signal.signal(signal.SIGINT, self.terminate)
         watcher = Watcher(self.host, self.ledger.machines, lambda: (self.identity.machine, self.identity.boot, self.id), self.hear)
@@ -127,6 +129,8 @@ class Agent:
                     self.hear(Notice(self.identity.machine, "stop", self.ledger.store.now(), None, STOPPED))
                 if self.bad_job:
                     return 2
+                if self.stranded:
+                    return CANNOT_POWER_OFF
                 if self.refused_starts >= _STARTS_REFUSED:
                     return CANNOT_START
                 if self.until_empty and self.notice is None and all(self._finished(child) for child in self.children):
@@ -289,8 +293,8 @@ class Agent:
             try:
                 self.host.shut_down()
             except Exception as fault:
-                # An agent that died of it would come back, and try again no sooner.
                 say("cannot shut down", 40, why=f"{type(fault).__name__}: {fault}")
+                self.stranded = True
 
     def _tell_drained(self) -> None:
         """Everything was given back: say so in the ledger, and to the pool if it waits for that."""

@@ -31,6 +31,9 @@ BAD_JOB = 64
 CANNOT_START = 70
 """Exit status when the job's `setup` raised: no task was touched."""
 
+CANNOT_POWER_OFF = 77
+"""Exit status of an agent whose machine ought to be off, and that cannot do it from inside a container: the service manager does."""
+
 WAIT_SECONDS = 5.0
 _REFUSED_PAUSE = 1.0
 _PR_SET_PDEATHSIG = 1

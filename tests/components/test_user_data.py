@@ -1,6 +1,7 @@
 import functools
 import http.server
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from pulumi_spotbatch.aws.user_data import (
     user_data,
 )
 
-from spotbatch import agent, notice
+from spotbatch import agent, notice, process
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -193,6 +194,26 @@ def test_a_package_comes_from_the_owners_index_into_an_environment_of_its_own(tm
     assert f"ExecStart={interpreter} -m spotbatch.clouds.aws_service " in service
     found = subprocess.run([interpreter, "-c", "import my_job; print(my_job.NAME)"], capture_output=True, text=True)
     assert found.stdout == "from the index\n"
+
+
+def test_a_container_goes_with_its_agent_drains_before_docker_stops_and_lets_the_machine_be_powered_off():
+    lines = unit("container").splitlines()
+    assert "After=network-online.target docker.service" in lines
+    assert "ExecStartPre=-/usr/bin/docker rm --force spotbatch-worker" in lines
+    assert next(line for line in lines if line.startswith("ExecStart=")).split()[:4] == ["ExecStart=/usr/bin/docker", "run", "--rm", "--name"]
+    assert f"RestartPreventExitStatus={process.CANNOT_POWER_OFF}" in lines
+    assert "docker" not in unit("archive")
+
+
+@pytest.mark.parametrize(("status", "off"), [("77", True), ("1", False), ("143", False)])
+def test_whoever_cannot_power_off_from_inside_a_container_is_powered_off_from_outside(status: str, off: bool, tmp_path: Path):
+    line = next(line for line in unit("container").splitlines() if line.startswith("ExecStopPost=+"))
+    # What bash makes of the heredoc, and then systemd of `$$`.
+    command = line.removeprefix("ExecStopPost=+").replace("\\$", "$").replace("$$", "$")
+    (tmp_path / "systemctl").write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/called\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    subprocess.run(shlex.split(command), env={"PATH": f"{tmp_path}:/usr/bin:/bin", "EXIT_STATUS": status}, check=True, timeout=10)
+    assert (tmp_path / "called").exists() == off
 
 
 if __name__ == "__main__":

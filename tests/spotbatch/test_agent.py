@@ -24,11 +24,11 @@ def host() -> NoWayDown:
     return NoWayDown()
 
 
-def test_an_agent_that_cannot_power_its_machine_off_says_so_and_lives_on(tmp_path: Path, host: NoWayDown):
+def test_an_agent_that_cannot_power_its_machine_off_leaves_it_to_the_service_manager(tmp_path: Path, host: NoWayDown):
     agent = Agent(f"local:{tmp_path}", "job:Job", host)
     now = agent.ledger.store.now()
     agent.hear(Notice(agent.identity.machine, "interruption", now - 120, now, "spot interruption: terminate"))
     agent._lead_out(agent.board.board.deadline + AFTERLIFE_SECONDS - 1)
     assert host.tries == 0
     agent._lead_out(agent.board.board.deadline + AFTERLIFE_SECONDS + 1)
-    assert host.tries == 1
+    assert host.tries == 1 and agent.stranded

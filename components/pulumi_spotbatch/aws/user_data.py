@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from spotbatch.process import CANNOT_POWER_OFF
+
 from .machine_policies import ECR_IMAGE
 
 LIMIT_BYTES = 16 * 1024
@@ -137,8 +139,17 @@ patiently install_python
 python="$(newest_python)"
 """
 
-
 _PASSED = ("AWS_DEFAULT_REGION", "SPOTBATCH_LOG_GROUP", "SPOTBATCH_LOG_STREAM", "SPOTBATCH_QUEUE", "SPOTBATCH_SECRETS")
+
+
+_CONTAINER = "spotbatch-worker"
+
+# A container outlives a docker command that was killed: two agents would take the machine from each other without end. After=docker.service
+# is for the way down: systemd would stop the daemon, and so the container, beside the draining worker.
+_AROUND_CONTAINER = f"""ExecStartPre=-/usr/bin/docker rm --force {_CONTAINER}
+ExecStopPost=+/bin/sh -c 'test "\\$\\$EXIT_STATUS" != {CANNOT_POWER_OFF} || systemctl poweroff'
+RestartPreventExitStatus={CANNOT_POWER_OFF}
+"""
 
 
 def _environment(start: Start) -> str:
@@ -219,20 +230,19 @@ usermod -a -G docker spotbatch
 
 
 def _unit(start: Start) -> str:
-    processes = str(start.processes) if start.processes else "$(nproc)"
+    processes, after, around = str(start.processes) if start.processes else "$(nproc)", "", ""
     entry = f"-m spotbatch.clouds.aws_service {start.worker} --processes {processes}"
     if isinstance(start.code, Container):
-        passed = " ".join(
-            f"-e {name}" for name in ("AWS_DEFAULT_REGION", "SPOTBATCH_QUEUE", "SPOTBATCH_LOG_GROUP", "SPOTBATCH_LOG_STREAM", "SPOTBATCH_SECRETS")
-        )
-        command = f"/usr/bin/docker run --rm --init {passed} --entrypoint python {shlex.quote(start.code.image)} {entry}"
+        passed = " ".join(f"-e {name}" for name in _PASSED)
+        command = f"/usr/bin/docker run --rm --name {_CONTAINER} --init {passed} --entrypoint python {shlex.quote(start.code.image)} {entry}"
+        after, around = " docker.service", _AROUND_CONTAINER
     else:
         command = f"$python {entry}"
     return f"""cat >"$root/etc/systemd/system/spotbatch-worker.service" <<END
 [Unit]
 Description=spotbatch worker
 Wants=network-online.target
-After=network-online.target
+After=network-online.target{after}
 StartLimitIntervalSec=300
 StartLimitBurst=5
 StartLimitAction=poweroff
@@ -243,7 +253,7 @@ User=spotbatch
 EnvironmentFile=$root/etc/spotbatch/worker.env
 WorkingDirectory=$root/var/lib/spotbatch
 ExecStart={command}
-Restart=on-failure
+{around}Restart=on-failure
 RestartSec=5
 KillMode=mixed
 TimeoutStopSec={STOP_SECONDS}

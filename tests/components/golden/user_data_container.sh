@@ -63,7 +63,7 @@ cat >"$root/etc/systemd/system/spotbatch-worker.service" <<END
 [Unit]
 Description=spotbatch worker
 Wants=network-online.target
-After=network-online.target
+After=network-online.target docker.service
 StartLimitIntervalSec=300
 StartLimitBurst=5
 StartLimitAction=poweroff
@@ -73,7 +73,10 @@ Type=exec
 User=spotbatch
 EnvironmentFile=$root/etc/spotbatch/worker.env
 WorkingDirectory=$root/var/lib/spotbatch
-ExecStart=/usr/bin/docker run --rm --init -e AWS_DEFAULT_REGION -e SPOTBATCH_QUEUE -e SPOTBATCH_LOG_GROUP -e SPOTBATCH_LOG_STREAM -e SPOTBATCH_SECRETS --entrypoint python 123456789012.dkr.ecr.eu-west-1.amazonaws.com/job:1.4 -m spotbatch.clouds.aws_service thumbnails:Thumbnails --processes 4
+ExecStart=/usr/bin/docker run --rm --name spotbatch-worker --init -e AWS_DEFAULT_REGION -e SPOTBATCH_LOG_GROUP -e SPOTBATCH_LOG_STREAM -e SPOTBATCH_QUEUE -e SPOTBATCH_SECRETS --entrypoint python 123456789012.dkr.ecr.eu-west-1.amazonaws.com/job:1.4 -m spotbatch.clouds.aws_service thumbnails:Thumbnails --processes 4
+ExecStartPre=-/usr/bin/docker rm --force spotbatch-worker
+ExecStopPost=+/bin/sh -c 'test "\$\$EXIT_STATUS" != 77 || systemctl poweroff'
+RestartPreventExitStatus=77
 Restart=on-failure
 RestartSec=5
 KillMode=mixed
