@@ -58,8 +58,10 @@ class Group(Resource):
 
     def create(self, wanted: Properties) -> str:
         self.client("autoscaling").create_auto_scaling_group(**self._settings(wanted), Tags=_tags(wanted))
-        self._suspend(wanted["name"], {}, wanted)
         return wanted["name"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        self._suspend(identity, {}, wanted)
 
     def read(self, identity: str, known: Properties) -> Properties | None:
         groups = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[identity])["AutoScalingGroups"]

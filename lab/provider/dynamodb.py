@@ -42,9 +42,11 @@ class Table(Resource):
             key = wanted["serverSideEncryption"].get("kmsKeyArn")
             settings["SSESpecification"] = {"Enabled": True, "SSEType": "KMS", **({"KMSMasterKeyId": key} if key else {})}
         self.client("dynamodb").create_table(**settings)
-        self._wait(wanted["name"])
-        self._set_life(wanted["name"], {}, wanted)
         return wanted["name"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        self._wait(identity)
+        self._set_life(identity, {}, wanted)
 
     def read(self, identity: str, known: Properties) -> Properties:
         table = self.client("dynamodb").describe_table(TableName=identity)["Table"]

@@ -21,6 +21,7 @@ _VOLUME_SIZES = {"gp2": (1, 16_384), "gp3": (1, 65_536), "io1": (4, 16_384), "io
 """GiB. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EbsBlockDevice.html"""
 _WITH_IOPS = ("gp3", "io1", "io2")
 _FLEET_DELETE_SECONDS = 60.0
+_FULFILMENT_SECONDS = 600.0
 _NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
 
 
@@ -92,13 +93,14 @@ class SpotFleetRequest(TaggedByEc2):
         config = shapes.request({name: value for name, value in wanted.items() if name != "tags"}, shapes.input_shape(*self.shape), self.renames)
         config["TagSpecifications"] = self.tag_specifications("spot-fleet-request", wanted)
         config.setdefault("AllocationStrategy", "lowestPrice")
-        identity = self.client("ec2").request_spot_fleet(SpotFleetRequestConfig=config)["SpotFleetRequestId"]
-        until = time.monotonic() + 600
+        return self.client("ec2").request_spot_fleet(SpotFleetRequestConfig=config)["SpotFleetRequestId"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        until = time.monotonic() + _FULFILMENT_SECONDS
         while wanted.get("waitForFulfillment") and self._describe(identity).get("ActivityStatus") != "fulfilled":
             if time.monotonic() > until:
-                raise ValueError(f"{identity} was not fulfilled within 10 minutes")
+                raise ValueError(f"{identity} was not fulfilled within {_FULFILMENT_SECONDS:g} s")
             time.sleep(0.5)
-        return identity
 
     def read(self, identity: str, known: Properties) -> Properties | None:
         fleet = self._describe(identity)

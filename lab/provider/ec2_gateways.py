@@ -20,10 +20,11 @@ class InternetGateway(TaggedByEc2):
 
     def create(self, wanted: Properties) -> str:
         made = self.client("ec2").create_internet_gateway(TagSpecifications=self.tag_specifications("internet-gateway", wanted))
-        identity = made["InternetGateway"]["InternetGatewayId"]
+        return made["InternetGateway"]["InternetGatewayId"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
         if wanted.get("vpcId"):
             self.client("ec2").attach_internet_gateway(InternetGatewayId=identity, VpcId=wanted["vpcId"])
-        return identity
 
     def read(self, identity: str, known: Properties) -> Properties:
         gateway = only(self.client("ec2").describe_internet_gateways(InternetGatewayIds=[identity])["InternetGateways"])
@@ -90,9 +91,10 @@ class NatGateway(TaggedByEc2):
             TagSpecifications=self.tag_specifications("natgateway", wanted),
             **address,
         )
-        identity = made["NatGateway"]["NatGatewayId"]
+        return made["NatGateway"]["NatGatewayId"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
         self._wait(identity, "available")
-        return identity
 
     def read(self, identity: str, known: Properties) -> Properties | None:
         gateway = self._describe(identity)

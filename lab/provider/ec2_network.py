@@ -33,8 +33,10 @@ class Vpc(TaggedByEc2):
             InstanceTenancy=wanted.get("instanceTenancy", "default"),
             TagSpecifications=self.tag_specifications("vpc", wanted),
         )
-        self._set_dns(made["Vpc"]["VpcId"], wanted)
         return made["Vpc"]["VpcId"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        self._set_dns(identity, wanted)
 
     def read(self, identity: str, known: Properties) -> Properties:
         vpc = only(self.client("ec2").describe_vpcs(VpcIds=[identity])["Vpcs"])
@@ -86,9 +88,10 @@ class Subnet(TaggedByEc2):
         place = {"AvailabilityZone": wanted["availabilityZone"]} if wanted.get("availabilityZone") else {}
         specifications = self.tag_specifications("subnet", wanted)
         made = self.client("ec2").create_subnet(VpcId=wanted["vpcId"], CidrBlock=wanted["cidrBlock"], TagSpecifications=specifications, **place)
-        identity = made["Subnet"]["SubnetId"]
+        return made["Subnet"]["SubnetId"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
         self._set_public(identity, wanted)
-        return identity
 
     def read(self, identity: str, known: Properties) -> Properties:
         subnet = only(self.client("ec2").describe_subnets(SubnetIds=[identity])["Subnets"])

@@ -23,17 +23,18 @@ class SecurityGroup(TaggedByEc2):
 
     def create(self, wanted: Properties) -> str:
         network = {"VpcId": wanted["vpcId"]} if wanted.get("vpcId") else {}
-        identity = self.client("ec2").create_security_group(
+        return self.client("ec2").create_security_group(
             GroupName=wanted["name"],
             Description=wanted.get("description") or _DEFAULT_DESCRIPTION,
             TagSpecifications=self.tag_specifications("security-group", wanted),
             **network,
         )["GroupId"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
         # The provider takes AWS's own rule, everything out, away: a group lets through what is declared.
         if standing := self._describe(identity).get("IpPermissionsEgress"):
             self.client("ec2").revoke_security_group_egress(GroupId=identity, IpPermissions=standing)
         self._allow(identity, {}, wanted)
-        return identity
 
     def read(self, identity: str, known: Properties) -> Properties:
         group = self._describe(identity)

@@ -27,9 +27,7 @@ class EventRule(Resource):
 
     def create(self, wanted: Properties) -> str:
         bus = wanted.get("eventBusName", "default")
-        arn = self.client("events").put_rule(**self._settings(wanted))["RuleArn"]
-        if wanted.get("tags"):
-            self.client("events").tag_resource(ResourceARN=arn, Tags=tag_list(wanted["tags"]))
+        self.client("events").put_rule(**self._settings(wanted), Tags=tag_list(wanted.get("tags")))
         return wanted["name"] if bus == "default" else f"{bus}/{wanted['name']}"
 
     def read(self, identity: str, known: Properties) -> Properties:

@@ -28,9 +28,11 @@ class Role(Resource):
         more = {"Description": wanted.get("description"), "MaxSessionDuration": wanted.get("maxSessionDuration")}
         more |= {"PermissionsBoundary": wanted.get("permissionsBoundary")}
         self.client("iam").create_role(**role, Tags=tag_list(wanted.get("tags")), **{name: value for name, value in more.items() if value})
-        for policy in wanted.get("managedPolicyArns", []):
-            self.client("iam").attach_role_policy(RoleName=wanted["name"], PolicyArn=policy)
         return wanted["name"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        for policy in wanted.get("managedPolicyArns", []):
+            self.client("iam").attach_role_policy(RoleName=identity, PolicyArn=policy)
 
     def read(self, identity: str, known: Properties) -> Properties:
         role = self.client("iam").get_role(RoleName=identity)["Role"]
@@ -179,9 +181,11 @@ class InstanceProfile(Resource):
     def create(self, wanted: Properties) -> str:
         tags = tag_list(wanted.get("tags"))
         self.client("iam").create_instance_profile(InstanceProfileName=wanted["name"], Path=wanted.get("path", "/"), Tags=tags)
-        if wanted.get("role"):
-            self.client("iam").add_role_to_instance_profile(InstanceProfileName=wanted["name"], RoleName=wanted["role"])
         return wanted["name"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        if wanted.get("role"):
+            self.client("iam").add_role_to_instance_profile(InstanceProfileName=identity, RoleName=wanted["role"])
 
     def read(self, identity: str, known: Properties) -> Properties:
         profile = self.client("iam").get_instance_profile(InstanceProfileName=identity)["InstanceProfile"]

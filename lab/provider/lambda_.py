@@ -53,9 +53,11 @@ class Function(Resource):
         if wanted.get("architectures"):
             settings["Architectures"] = wanted["architectures"]
         self.client("lambda").create_function(FunctionName=wanted["name"], Code=_code(wanted), Tags=wanted.get("tags", {}), **settings)
-        self.client("lambda").get_waiter("function_active_v2").wait(FunctionName=wanted["name"], WaiterConfig={"Delay": 1})
-        self._reserve(wanted["name"], {}, wanted)
         return wanted["name"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        self.client("lambda").get_waiter("function_active_v2").wait(FunctionName=identity, WaiterConfig={"Delay": 1})
+        self._reserve(identity, {}, wanted)
 
     def read(self, identity: str, known: Properties) -> Properties:
         found = self.client("lambda").get_function(FunctionName=identity)

@@ -24,8 +24,10 @@ class LogGroup(Resource):
     def create(self, wanted: Properties) -> str:
         tags = {"tags": wanted["tags"]} if wanted.get("tags") else {}
         self.client("logs").create_log_group(logGroupName=wanted["name"], **tags)
-        self._retain(wanted["name"], wanted)
         return wanted["name"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        self._retain(identity, wanted)
 
     def read(self, identity: str, known: Properties) -> Properties | None:
         groups = self.client("logs").describe_log_groups(logGroupNamePrefix=identity)["logGroups"]

@@ -12,8 +12,8 @@ from lab.provider.wire import Properties
 class Resource:
     """One resource type of the AWS provider. A service's module declares it with `@resource(token)` and says what AWS does.
 
-    Properties have Pulumi's names. `create` returns the id; `read` returns every property that drift should show, outputs included, or
-    None (or raises Gone, or AWS's own not-found error) when it is gone.
+    Properties have Pulumi's names. `create` makes it by one call and returns the id, `finish` does the rest; `read` returns every property
+    that drift should show, outputs included, or None (or raises Gone, or AWS's own not-found error) when it is gone.
     """
 
     token: ClassVar[str]
@@ -59,6 +59,9 @@ class Resource:
 
     def create(self, wanted: Properties) -> str:
         raise NotImplementedError
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        """What it takes after the call that made it. If this fails, the engine keeps the half-made thing in its state."""
 
     def read(self, identity: str, known: Properties) -> Properties | None:
         raise NotImplementedError

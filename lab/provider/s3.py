@@ -35,8 +35,10 @@ class Bucket(Resource):
     def create(self, wanted: Properties) -> str:
         place = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
         self.client("s3").create_bucket(Bucket=wanted["bucket"], **place)
-        self.update(wanted["bucket"], {}, wanted)
         return wanted["bucket"]
+
+    def finish(self, identity: str, wanted: Properties) -> None:
+        self.update(identity, {}, wanted)
 
     def read(self, identity: str, known: Properties) -> Properties:
         self.client("s3").head_bucket(Bucket=identity)

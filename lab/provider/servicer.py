@@ -102,9 +102,10 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         with _in_words(context, f"creating {request.urn}"):
             identity = kind.create(wanted)
         try:
+            kind.finish(identity, wanted)
             live = self._live(kind, identity, wanted)
         except Exception as error:
-            _refuse_with_state(context, identity, wanted, f"{request.urn} was made as {identity}, but could not be read: {error}")
+            _refuse_with_state(context, identity, wanted, f"{request.urn} was made as {identity}, but is not complete: {error}")
         return provider_pb2.CreateResponse(id=identity, properties=write({**wanted, **live}))
 
     def Update(self, request: Any, context: Any) -> provider_pb2.UpdateResponse:

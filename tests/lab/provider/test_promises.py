@@ -84,6 +84,14 @@ def test_a_resource_that_cannot_be_read_after_its_creation_stays_in_the_state(cl
     assert read(partial.inputs) == {"name": "half-made"}
 
 
+def test_a_resource_whose_second_call_fails_stays_in_the_state(cloud: LocalCloud, engine: EngineSide) -> None:
+    wanted = {**SOUND["iam/instanceProfile:InstanceProfile"], "role": "nobody", "name": "half-made"}
+    with pytest.raises(Refused, match=r"was made as half-made, but is not complete.*NoSuchEntity") as refused:
+        engine.make("iam/instanceProfile:InstanceProfile", wanted)
+    assert dict(refused.value.args[1])["grpc-status-details-bin"]
+    assert cloud.client("iam").get_instance_profile(InstanceProfileName="half-made")
+
+
 def test_a_refusal_of_the_cloud_keeps_its_words(engine: EngineSide) -> None:
     with pytest.raises(Refused, match=r"creating urn:pulumi:test::test::aws:iam/rolePolicy:RolePolicy::thing.*NoSuchEntity"):
         engine.make("iam/rolePolicy:RolePolicy", {**SOUND["iam/rolePolicy:RolePolicy"], "role": "nobody"})

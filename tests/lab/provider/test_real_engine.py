@@ -66,6 +66,17 @@ def test_a_fault_stops_the_preview_and_names_property_and_value(stack: Stack, pr
     assert "Must be between 0 and 43200" in refused.text
 
 
+def test_what_was_made_by_half_is_kept_and_can_be_destroyed(cloud: LocalCloud, stack: Stack, project: Path) -> None:
+    (project / "__main__.py").write_text('import pulumi_aws as aws\n\naws.iam.InstanceProfile("half", name="half-of-two-calls", role="nobody")\n')
+    failed = stack.up()
+    assert not failed.ok
+    assert "is not complete" in failed.text
+    assert cloud.client("iam").get_instance_profile(InstanceProfileName="half-of-two-calls")
+    _ok(stack.destroy())
+    left = [one["InstanceProfileName"] for one in cloud.client("iam").list_instance_profiles()["InstanceProfiles"]]
+    assert "half-of-two-calls" not in left
+
+
 def _ok(result: CommandResult) -> str:
     assert result.ok, result.text
     return result.text
