@@ -10,7 +10,7 @@ from typing import Any
 from spotbatch.ledger import Ledger
 from spotbatch.log import say
 from spotbatch.machine import Machine
-from spotbatch.notice import MalformedEvent, Notice, parse_event
+from spotbatch.notice import UNANNOUNCED, MalformedEvent, Notice, parse_event
 from spotbatch.protocols import Pool
 from spotbatch.sweep import Sweep, Swept
 from spotbatch.task import Task
@@ -84,7 +84,7 @@ class Handler:
             if notice.kind == "interruption" and self._pool.detach(machine.id):
                 say("detached", machine=machine.id)
         finally:
-            self._at_deadline(machine, handled, announced=notice.kind != "gone" or (machine.notice_sent or notice.sent) < notice.sent)
+            self._at_deadline(machine, handled)
 
     def _look(self, machine_id: str, handled: Handled) -> None:
         """What a reminder asks for: by now the machine may be gone, have another deadline, or be back under another boot."""
@@ -92,14 +92,14 @@ class Handler:
         if machine is None:
             self._reap(machine_id, handled, announced=True)
         else:
-            self._at_deadline(machine, handled, announced=True)
+            self._at_deadline(machine, handled)
 
-    def _at_deadline(self, machine: Machine, handled: Handled, *, announced: bool) -> None:
+    def _at_deadline(self, machine: Machine, handled: Handled) -> None:
         left = (machine.deadline or 0.0) - self._ledger.store.now()
         if left > 0:
             self._remind(machine.id, left)
             return
-        self._reap(machine.id, handled, announced=announced)
+        self._reap(machine.id, handled, announced=not machine.reason.startswith(UNANNOUNCED))
         if machine.hook is not None:
             self._pool.complete(machine.id, machine.hook)
 

@@ -18,6 +18,14 @@ WARNING_SECONDS = 120
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html"""
 
 
+STOPPING_SECONDS = 60
+"""A machine that is told to stop still runs while its services end, and its workers give back by themselves meanwhile. No longer than a
+lease: one that has died instead would be given up by then anyway. The event of its end comes earlier as a rule."""
+
+UNANNOUNCED = "instance state"
+"""How the reason begins where nobody said beforehand that a machine would go."""
+
+
 class MalformedEvent(ValueError):
     """An event that claims a known kind and lacks what that kind carries; the text names the field and its value."""
 
@@ -98,7 +106,8 @@ def _state_change(event: dict[str, Any]) -> list[Notice]:
     sent = timestamp(_field(event, "time"), "time")
     if state not in STOPPED_STATES:
         return []
-    return [Notice(_instance(event), "gone", sent, sent, f"instance state: {state}")]
+    ahead = STOPPING_SECONDS if state in ("shutting-down", "stopping") else 0
+    return [Notice(_instance(event), "gone", sent, sent + ahead, f"{UNANNOUNCED}: {state}")]
 
 
 def _lifecycle(event: dict[str, Any]) -> list[Notice]:

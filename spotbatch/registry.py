@@ -79,8 +79,8 @@ class Registry:
         A later boot can only have registered once the machine had stopped: at the deadline, or before `sent` where there is none.
         """
         ends = notice.sent if notice.deadline is None else notice.deadline
-        if notice.kind == "scheduled":
-            # Updates repeat the old times: what began before this boot has been, and is not for it.
+        if notice.kind in ("scheduled", "gone"):
+            # Updates repeat the old times, and a machine that was stopping is not the one that started since.
             ends = min(notice.sent, ends)
         while True:
             found = self.read(notice.machine)

@@ -116,7 +116,24 @@ def test_a_reminder_that_comes_early_sends_the_next_one(bench: Bench):
     assert bench.task.state == "running"
 
 
-@pytest.mark.parametrize("name", ["state-shutting-down", "state-terminated", "state-stopping", "state-stopped"])
+@pytest.mark.parametrize("name", ["state-shutting-down", "state-stopping"])
+def test_a_machine_that_is_told_to_stop_has_time_to_give_back(bench: Bench, name: str):
+    bench.told(recorded(name))
+    assert (bench.machine.state, bench.task.state, bench.pool.members) == ("draining", "running", {MACHINE})
+    assert bench.reminders == [(MACHINE, 59.0)]
+    bench.world.ledger.give_back(bench.world.saved(bench.claim, 7), "interrupted")
+    assert bench.told(recorded("state-terminated")) == Handled(notices=1)
+    assert (bench.task.epoch, bench.task.items_done) == (bench.claim.epoch + 1, 7)
+
+
+def test_a_machine_that_stops_for_longer_than_that_loses_its_tasks_and_nobody_is_woken(bench: Bench):
+    bench.told(recorded("state-shutting-down"))
+    bench.at(SENT + 60)
+    assert bench.told(reminder(MACHINE)).without_drain == 0
+    assert bench.task.state == "queued"
+
+
+@pytest.mark.parametrize("name", ["state-terminated", "state-stopped"])
 def test_a_machine_that_is_gone_loses_its_tasks_at_once(bench: Bench, name: str):
     handled = bench.told(recorded(name))
     assert bench.task.state == "queued"
@@ -126,7 +143,7 @@ def test_a_machine_that_is_gone_loses_its_tasks_at_once(bench: Bench, name: str)
 
 def test_a_machine_that_goes_before_its_deadline_went_without_a_drain(bench: Bench):
     bench.told(WARNING)
-    gone = recorded("state-shutting-down") | {"time": "2027-01-15T08:00:30Z"}
+    gone = recorded("state-terminated") | {"time": "2027-01-15T08:00:30Z"}
     bench.at(SENT + 31)
     assert bench.told(gone).without_drain == 1
     assert bench.task.state == "queued"

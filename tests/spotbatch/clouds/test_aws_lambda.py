@@ -70,7 +70,7 @@ class Account:
 
     @property
     def gone(self) -> dict[str, Any]:
-        return self.event("EC2 Instance State-change Notification", state="shutting-down")
+        return self.event("EC2 Instance State-change Notification", state="terminated")
 
 
 @pytest.fixture
