@@ -57,6 +57,9 @@ class Child:
 class Agent:
     """Leads the workers of one machine. `run` returns the exit status."""
 
+    process_module = "spotbatch.process"
+    """What a worker process runs."""
+
     def __init__(self, queue: str, job: str, host: Host, *, processes: int = 1, lease: float = LEASE_SECONDS, until_empty: bool = False) -> None:
         self.queue, self.job, self.host, self.lease, self.until_empty = queue, job, host, lease, until_empty
         self.ledger = Ledger(clouds.connect(queue), lease=lease)
@@ -182,7 +185,7 @@ class Agent:
         cell.item_since = cell.busy = 0.0
         owner = Owner(self.identity.machine, self.identity.boot, self.id, child.id)
         start = Start(self.queue, self.job, owner, child.cell, len(self.children), self.lease, self.until_empty, os.getpid())
-        command = [sys.executable, "-u", "-m", "spotbatch.process", str(self.board.descriptor), start.to_text()]
+        command = [sys.executable, "-u", "-m", self.process_module, str(self.board.descriptor), start.to_text()]
         child.process = subprocess.Popen(command, pass_fds=(self.board.descriptor,), stdin=subprocess.DEVNULL)
         child.starts += 1
 

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 LOGGER = logging.getLogger("spotbatch")
 
@@ -26,9 +26,9 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def start(**always: Any) -> None:
-    """Send every line to standard output, with `always` on each."""
-    handler = logging.StreamHandler(sys.stdout)
+def start(stream: TextIO | None = None, **always: Any) -> None:
+    """Send every line to the stream (default: standard output), with `always` on each."""
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonLines(**always))
     logging.Formatter.converter = time.gmtime
     LOGGER.handlers[:] = [handler]

@@ -1,4 +1,4 @@
-"""The command line: submit, worker, status, results, cancel, retry, remove."""
+"""The command line: submit, worker, run, status, results, cancel, retry, remove."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spotbatch import agent, clouds
+from spotbatch import agent, clouds, run_program
 from spotbatch.bad_record import BadRecord
 from spotbatch.checkpoint import Damaged
 from spotbatch.cleaning import Unfinished, remove
@@ -46,6 +46,13 @@ def submit_command(
 def worker_command(context: typer.Context) -> None:
     """Run tasks on this machine: spotbatch worker MODULE:CLASS [--processes N] [--lease SECONDS] [--until-empty]."""
     raise typer.Exit(agent.main(context.args))
+
+
+@app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
+def run_command(context: typer.Context) -> None:
+    """Run any command so that it survives interruptions: spotbatch run --checkpoint-dir DIR [OPTIONS] -- COMMAND ..."""
+    # As typed: the parser has taken the " -- " away.
+    raise typer.Exit(run_program.main(sys.argv[sys.argv.index("run") + 1 :]))
 
 
 def counts(tasks: list[Task]) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""The worker process of `spotbatch run`: claim the one task of a program, run it, end. Started by the agent; ends with it."""
+
+import os
+import signal
+import struct
+import sys
+import time
+from typing import Any
+
+from spotbatch import clouds, log
+from spotbatch.ledger import Ledger, Refused
+from spotbatch.log import say
+from spotbatch.process import UNREACHABLE, Start, end_with_parent
+from spotbatch.program import TASK, Program
+from spotbatch.program_runner import ProgramRunner
+from spotbatch.protocols import StoreError
+from spotbatch.signal_board import DRAIN, SignalBoard
+
+_STATUS_AT = 4096
+"""Where in the board's memory a process leaves the command's exit status for its agent: behind anything else."""
+_STATUS = struct.Struct("<?i")
+WAIT_SECONDS = 0.5
+
+
+def read_status(descriptor: int) -> int | None:
+    """What the command ended with, by itself; None while it has not."""
+    found = os.pread(descriptor, _STATUS.size, _STATUS_AT)
+    known, status = _STATUS.unpack(found) if len(found) == _STATUS.size else (False, 0)
+    return status if known else None
+
+
+class ProgramProcess:
+    """Claims one task, whoever rings; waits while somebody else runs it."""
+
+    def __init__(self, start: Start, board: SignalBoard) -> None:
+        self.program = Program.from_text(start.job)
+        backend = clouds.connect(start.queue)
+        self.ledger, self.doorbell, self.owner = Ledger(backend, lease=start.lease), backend.doorbell, start.owner
+        self.board, self.cell = board, board.cells[start.cell]
+        self.runner = ProgramRunner(self.ledger, self.program, board, start.cell)
+
+    def work(self) -> None:
+        """Until the program has ended, here or elsewhere, or the board says drain. Raises StoreError."""
+        waits = ""
+        while self.board.board.level < DRAIN:
+            # Busy before the claim, so that an agent that leads its workers out waits for one that is under way.
+            self.cell.busy = 1.0
+            try:
+                claim = self.ledger.claim(self.program.run, TASK, self.owner)
+            except Refused as why:
+                self.cell.busy = 0.0
+                task = self.ledger.task(self.program.run, TASK)
+                if task is None or task.state in ("done", "dead"):
+                    return
+                if str(why) != waits:
+                    waits = str(why)
+                    say("waiting", run=self.program.run, why=waits, machine=task.owner.machine if task.owner else None)
+                self._listen(WAIT_SECONDS)
+                continue
+            say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
+            self._listen(0)
+            self.runner.run(claim)
+            self.cell.busy = 0.0
+            if self.runner.status is not None:
+                os.pwrite(self.board.descriptor, _STATUS.pack(True, self.runner.status), _STATUS_AT)
+                return
+
+    def _listen(self, seconds: float) -> None:
+        """Take this run's bell out of the queue; the claim is tried anyway, as bells may be lost."""
+        begun = time.monotonic()
+        try:
+            bell = self.doorbell.wait(seconds)
+            if bell is not None:
+                self.doorbell.silence(bell) if bell.run == self.program.run else self.doorbell.leave(bell)
+        except StoreError as fault:
+            say("bells cannot be heard", 30, why=str(fault))
+        time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m spotbatch.program_process DESCRIPTOR START`, by the agent only."""
+    start = Start.from_text(arguments[1])
+    end_with_parent(start.parent)
+    log.start(sys.stderr, machine=start.owner.machine, process=start.owner.process)
+    # Notices reach the command by the board alone; it has its own group, and hears of no Ctrl-C.
+    ignored: tuple[Any, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        ProgramProcess(start, SignalBoard(int(arguments[0]), start.processes)).work()
+    except StoreError as fault:
+        say("ledger unreachable", 40, why=str(fault))
+        return UNREACHABLE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
