@@ -89,6 +89,7 @@ def test_prod_is_the_fleet_of_the_readme_over_three_zones():
     assert [o["instanceType"] for o in overrides[:4]] == ["m5.xlarge", "m5a.xlarge", "m4.xlarge", "c5.xlarge"]
     assert {o["weightedCapacity"] for o in overrides} == {1}
     assert len(overrides) == 12
+    assert only(deployment, "Target")["minCapacity"] == 0, "an empty queue is not billed for ten machines"
     assert "interruptions-drill" not in [rule.name for rule in deployment.all("EventRule")]
     assert only(deployment, "Table")["deletionProtectionEnabled"] is True
 
