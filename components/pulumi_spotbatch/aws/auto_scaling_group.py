@@ -58,7 +58,8 @@ class SpotAutoScalingGroupArgs(TypedDict):
     risks: NotRequired[Risks]
     """What is off until you accept its price: few pools, a maximum price, replacement on rebalance. Default: none of it."""
     tags: NotRequired[Mapping[str, pulumi.Input[str]]]
-    """Tags of the group and of its machines, beside those of their template. Default: spotbatch's own alone."""
+    """Tags of the group and of its machines, beside those of their template. Machines read their tags from their metadata, so keys are
+    letters, digits and + - = . , _ : @. Default: spotbatch's own alone."""
 
 
 RULES = {
@@ -180,7 +181,7 @@ def checked(name: str, args: SpotAutoScalingGroupArgs) -> SpotAutoScalingGroupAr
     if most is not None and base > most:
         faults.add("on_demand.base", base, f"0 to {most}, the most that the group runs")
     check_price(faults, risks)
-    check_tags(faults, given.get("tags"))
+    check_tags(faults, given.get("tags"), on_machines=True)
     faults.raise_any()
     return given
 

@@ -114,3 +114,8 @@ def test_aws_takes_the_requests(args: dict[str, Any]):
     assert request_faults("autoscaling", "PutLifecycleHook", hook) == []
     refresh = plain_request("autoscaling", "StartInstanceRefresh", deployment.only("Group").inputs["instanceRefresh"])
     assert request_faults("autoscaling", "StartInstanceRefresh", {"AutoScalingGroupName": "group", **refresh}) == []
+
+
+def test_tags_that_its_machines_could_not_read_from_their_metadata_are_refused_as_ec2_would_launch_none():
+    with pytest.raises(InvalidArgs, match=r"tags\['cost center'\]: 'cost center' is not allowed; allowed: letters, digits and"):
+        group(tags={"cost center": "batch"})
