@@ -15,6 +15,7 @@ from lab.engine import Engine
 from lab.places import CHECKOUT
 from spotbatch import clouds
 from spotbatch.ledger import Ledger
+from spotbatch.registry import CLOCK_MARGIN
 from spotbatch.submit import Submission, submit
 from spotbatch.task import Task
 from spotbatch.watcher import POLL_SECONDS
@@ -70,6 +71,8 @@ def figures() -> list[Figure]:
             return {record["machine"] for record in ledger.store.tasks_in("running")}
 
         wait_for(lambda: len(busy()) >= MACHINES, 90)
+        # Longer than the margin by which a boot must have registered before an event, so that none is taken for a later boot.
+        time.sleep(CLOCK_MARGIN + 2)
         market, marked = cloud.market, []
         # Machines that hear nothing, and of which nothing is heard before their end.
         silent = sorted(busy())[:2]
