@@ -10,7 +10,7 @@ import time
 import uuid
 from dataclasses import dataclass, replace
 
-from spotbatch import clouds, log
+from spotbatch import clouds, log, sole_agent
 from spotbatch.ledger import Ledger
 from spotbatch.log import say
 from spotbatch.machine import Machine
@@ -64,6 +64,7 @@ class Agent:
         self.queue, self.job, self.host, self.lease, self.until_empty = queue, job, host, lease, until_empty
         self.ledger = Ledger(clouds.connect(queue), lease=lease)
         self.identity = host.identity()
+        sole_agent.hold(queue, self.identity.machine)
         self.id = uuid.uuid4().hex[:12]
         self.board = SignalBoard.make(processes)
         self.children = [Child(cell) for cell in range(processes)]

@@ -7,6 +7,7 @@ import pytest
 from spotbatch.agent import AFTERLIFE_SECONDS, Agent
 from spotbatch.clouds.local import LocalHost
 from spotbatch.notice import Notice
+from spotbatch.sole_agent import AnotherAgent
 
 
 class NoWayDown(LocalHost):
@@ -32,3 +33,12 @@ def test_an_agent_that_cannot_power_its_machine_off_leaves_it_to_the_service_man
     assert host.tries == 0
     agent._lead_out(agent.board.board.deadline + AFTERLIFE_SECONDS + 1)
     assert host.tries == 1 and agent.stranded
+
+
+def test_a_second_agent_of_a_machine_is_refused_before_it_takes_the_record(tmp_path: Path, host: NoWayDown):
+    first = Agent(f"local:{tmp_path}", "job:Job", host)
+    with pytest.raises(AnotherAgent, match=r"another agent works on local:.* here already"):
+        Agent(f"local:{tmp_path}", "job:Job", host)
+    record = first.ledger.machines.read(first.identity.machine)
+    assert record is not None and record.agent == first.id
+    Agent(f"local:{tmp_path / 'other'}", "job:Job", host)

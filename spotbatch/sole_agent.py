@@ -1,0 +1,21 @@
+"""One agent a machine and queue: two would take the machine's record from each other, and end each other's workers without end."""
+
+import hashlib
+import socket
+
+
+class AnotherAgent(OSError):
+    """An agent of this machine works on the queue already."""
+
+
+def hold(queue: str, machine: str) -> None:
+    """Be the one until this process ends, however it ends. Raises AnotherAgent."""
+    name = hashlib.sha256(f"{queue}\n{machine}".encode()).hexdigest()
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        # Linux's own namespace: no file, so none that stays behind.
+        held.bind(f"\0spotbatch-{name}")
+    except OSError:
+        held.close()
+        raise AnotherAgent(f"machine {machine}: another agent works on {queue} here already; allowed: one, with as many --processes") from None
+    held.detach()
