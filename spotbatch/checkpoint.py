@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from spotbatch.bad_record import checked, text, whole
+from spotbatch.bad_record import checked, seconds, text, whole
 
 
 class Damaged(Exception):
@@ -27,9 +27,12 @@ class Checkpoint:
     key: str = ""
     """Where the payload is in the bucket; empty when it travels in the record."""
     inline: str = ""
+    at: float = 0.0
+    """When it was made, in the store's time."""
 
     def to_record(self) -> dict[str, Any]:
         entry = {"epoch": self.epoch, "sequence": self.sequence, "first": self.first, "end": self.end, "sha256": self.sha256, "size": self.size}
+        entry |= {"at": self.at}
         return entry | ({"inline": self.inline} if self.inline else {"key": self.key})
 
     @staticmethod
@@ -39,7 +42,8 @@ class Checkpoint:
         numbers = [checked(where, name, whole, "a whole number") for name in ("epoch", "sequence", "first", "end", "size")]
         epoch, sequence, first, end, size = numbers
         sha256 = checked(where, "sha256", text, "a checksum")
-        return Checkpoint(epoch, sequence, first, end, sha256, size, str(entry.get("key", "")), str(entry.get("inline", "")))
+        at = checked(where, "at", seconds, "seconds since 1970", 0.0)
+        return Checkpoint(epoch, sequence, first, end, sha256, size, str(entry.get("key", "")), str(entry.get("inline", "")), at)
 
 
 @dataclass(frozen=True)

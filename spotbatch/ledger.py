@@ -115,7 +115,7 @@ class Ledger:
         data = encode(progress)
         # Never under a name used before: what replaces a damaged payload in the same epoch may be the very same bytes as it once was.
         sequence = 1 + max((name.sequence for name in claim.checkpoints if name.epoch == claim.epoch), default=-1)
-        entry = Checkpoint(claim.epoch, sequence, first, end, checksum(data), len(data))
+        entry = Checkpoint(claim.epoch, sequence, first, end, checksum(data), len(data), at=round(self.store.now(), 3))
         if len(data) <= INLINE_BYTES and len(data) + sum(len(name.inline) for name in names) <= INLINE_TOTAL:
             entry = replace(entry, inline=data.decode())
         else:
@@ -236,7 +236,7 @@ class Ledger:
         new = replace(
             task, state="dead" if dead else "queued", epoch=task.epoch + 1, owner=None, attempts=attempts, rung_at=self.store.now(), rings=0
         )
-        return self._told(new, cause, machine=machine, why=why)
+        return self._told(new, cause, machine=machine, why=why, saved=task.checkpoints[-1].at if task.checkpoints else 0)
 
     def _told(self, task: Task, what: str, **more: Any) -> Task:
         entry = {"what": what, "at": round(self.store.now(), 3), "epoch": task.epoch, "items": task.items_done}

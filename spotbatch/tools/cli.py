@@ -1,4 +1,4 @@
-"""The command line: submit, worker, run, status, results, cancel, retry, remove."""
+"""The command line: submit, worker, run, status, results, explain, cancel, retry, remove."""
 
 import json
 import os
@@ -18,6 +18,7 @@ from spotbatch.ledger import Ledger
 from spotbatch.protocols import StoreError
 from spotbatch.submit import BadSubmit, Submission, results, run_key, submit
 from spotbatch.task import STATES, Task
+from spotbatch.tools import explain
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Batch work that survives Spot interruptions.")
 
@@ -99,6 +100,22 @@ def status(
 def results_command(run: Run, queue: Queue = clouds.DEFAULT_QUEUE) -> None:
     """Print each result once, in item order, one JSON value a line."""
     for line in results(Ledger(clouds.connect(queue)), run):
+        print(line)
+
+
+@app.command("explain")
+def explain_command(
+    task: Annotated[str, typer.Argument(help="the task's number, as submit printed it")],
+    run: Annotated[str, typer.Option("--run", help="the run's name")],
+    queue: Queue = clouds.DEFAULT_QUEUE,
+) -> None:
+    """Tell one task's history, claim by claim, and what each interruption cost."""
+    ledger = Ledger(clouds.connect(queue))
+    found = ledger.task(run, task.zfill(6))
+    if found is None:
+        known = [one.id for one in tasks_of(ledger, run)]
+        raise LookupError(f"task {task!r} is not known in run {run!r}, which has {', '.join(known[:3])}{' ...' if len(known) > 3 else ''}")
+    for line in explain.lines(found, ledger.store.now()):
         print(line)
 
 
