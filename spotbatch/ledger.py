@@ -62,7 +62,7 @@ class Ledger:
 
     def items(self, task: Task) -> list[bytes]:
         """The task's items as submitted, one JSON text each. Raises Missing, StoreError."""
-        return self.payloads.get(items_key(task.run, task.id)).splitlines()
+        return self.payloads.get(items_key(task.run, task.id)).removesuffix(b"\n").split(b"\n")
 
     def progress(self, checkpoint: Checkpoint) -> Progress:
         """What a checkpoint holds. Raises Damaged; StoreError is never taken for damage."""

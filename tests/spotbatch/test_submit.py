@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from spotbatch.protocols import StoreError
@@ -70,3 +72,8 @@ def test_results_come_in_item_order_each_once_also_while_the_run_is_under_way(wo
 def test_results_of_an_unknown_run_are_an_error(world):
     with pytest.raises(LookupError, match="'nope' is not known"):
         list(results(world.ledger, "nope"))
+
+
+def test_an_item_may_hold_whatever_json_takes_for_a_blank(world):
+    list(submit(world.ledger, Submission.read([b'{"a":\r1}\n', b"2\r\n"], 2, RUN)))
+    assert [json.loads(item) for item in world.ledger.items(world.task())] == [{"a": 1}, 2]
