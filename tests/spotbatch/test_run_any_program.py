@@ -386,3 +386,13 @@ def test_a_name_that_stands_for_another_command_is_refused(place):
     assert place.ended(place.start("true")) == 0
     assert place.ended(place.start("false")) == 2
     assert "--run: 'run' stands for" in place.text() and '["true"]' in place.text()
+
+
+def test_kill_9_of_the_agent_leaves_nothing_of_what_the_command_started(place):
+    run = place.start("sh", "-c", "sleep 60 & sh -c 'sleep 60; true'; true")
+    wait_until(lambda: place.events("command started"), what="the command")
+    group = place.events("command started")[0]["group"]
+    wait_until(lambda: len(members(group)) >= 4, what="everything it starts")
+    run.kill()
+    run.wait()
+    wait_until(lambda: not members(group), 5, "the end of the whole group")
