@@ -62,7 +62,7 @@ class Agent:
 
     def __init__(self, queue: str, job: str, host: Host, *, processes: int = 1, lease: float = LEASE_SECONDS, until_empty: bool = False) -> None:
         self.queue, self.job, self.host, self.lease, self.until_empty = queue, job, host, lease, until_empty
-        self.ledger = Ledger(clouds.connect(queue), lease=lease)
+        self.ledger = Ledger(clouds.connect(queue))
         self.identity = host.identity()
         sole_agent.hold(queue, self.identity.machine)
         self.id = uuid.uuid4().hex[:12]
@@ -185,7 +185,7 @@ class Agent:
         cell = self.board.cells[child.cell]
         cell.item_since = cell.busy = 0.0
         owner = Owner(self.identity.machine, self.identity.boot, self.id, child.id)
-        start = Start(self.queue, self.job, owner, child.cell, len(self.children), self.lease, self.until_empty, os.getpid())
+        start = Start(self.queue, self.job, owner, child.cell, len(self.children), self.until_empty, os.getpid())
         command = [sys.executable, "-u", "-m", self.process_module, str(self.board.descriptor), start.to_text()]
         child.process = subprocess.Popen(command, pass_fds=(self.board.descriptor,), stdin=subprocess.DEVNULL)
         child.starts += 1

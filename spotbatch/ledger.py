@@ -48,9 +48,8 @@ class Refused(Exception):
 class Ledger:
     """The record of every task of one queue."""
 
-    def __init__(self, backend: Backend, *, lease: float = 60.0) -> None:
+    def __init__(self, backend: Backend) -> None:
         self.store, self.payloads, self.doorbell = backend.store, backend.payloads, backend.doorbell
-        self.lease = lease
         self.machines = Registry(backend.store)
 
     # -- reading ------------------------------------------------------------------------------------------------------------------------

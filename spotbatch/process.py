@@ -48,7 +48,6 @@ class Start:
     owner: Owner
     cell: int
     processes: int
-    lease: float
     until_empty: bool
     parent: int
 
@@ -101,7 +100,7 @@ class WorkerProcess:
 
     def __init__(self, start: Start, job: BatchWorker, board: SignalBoard) -> None:
         backend = clouds.connect(start.queue)
-        self.ledger, self.doorbell, self.owner = Ledger(backend, lease=start.lease), backend.doorbell, start.owner
+        self.ledger, self.doorbell, self.owner = Ledger(backend), backend.doorbell, start.owner
         self.board, self.cell = board.board, board.cells[start.cell]
         self.cell.item_limit = job.item_seconds_max or 0.0
         self.runner = Runner(self.ledger, job, board, start.cell)

@@ -35,7 +35,7 @@ class ProgramProcess:
     def __init__(self, start: Start, board: SignalBoard) -> None:
         self.program = Program.from_text(start.job)
         backend = clouds.connect(start.queue)
-        self.ledger, self.doorbell, self.owner = Ledger(backend, lease=start.lease), backend.doorbell, start.owner
+        self.ledger, self.doorbell, self.owner = Ledger(backend), backend.doorbell, start.owner
         self.board, self.cell = board, board.cells[start.cell]
         self.runner = ProgramRunner(self.ledger, self.program, board, start.cell)
 

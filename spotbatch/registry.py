@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from spotbatch.bad_record import BadRecord
 from spotbatch.machine import Machine, machine_key
@@ -12,6 +13,9 @@ from spotbatch.settle import Overtaken, write
 CLOCK_MARGIN = 5.0
 """Seconds by which a boot must have registered before the machine could have stopped. Both times are the cloud's, never the machine's own:
 events carry whole seconds, and the store's time is known within two."""
+
+
+_Found = TypeVar("_Found", Machine, Machine | None)
 
 
 class Replaced(Exception):
@@ -82,21 +86,22 @@ class Registry:
         if notice.kind in ("scheduled", "gone"):
             # Updates repeat the old times, and a machine that was stopping is not the one that started since.
             ends = min(notice.sent, ends)
-        while True:
+
+        def ours() -> Machine | None:
             found = self.read(notice.machine)
-            if found is None or found.registered + CLOCK_MARGIN > ends:
-                return None
-            new = marked(found, notice)
-            if new == found:
-                return found
-            try:
-                return self._swap(found.version, new)
-            except Overtaken:
-                continue
+            return None if found is None or found.registered + CLOCK_MARGIN > ends else found
+
+        return self._change(ours, lambda found: marked(found, notice))
 
     def _own(self, known: Machine, change: Callable[[Machine], Machine]) -> Machine:
+        return self._change(lambda: self.look(known), change)
+
+    def _change(self, read: Callable[[], _Found], change: Callable[[Machine], Machine]) -> Machine | _Found:
+        """Read, change, swap, and anew for as long as somebody else is quicker; what `read` finds missing stays so."""
         while True:
-            found = self.look(known)
+            found = read()
+            if found is None:
+                return found
             new = change(found)
             if new == found:
                 return found

@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
         line = CommandLine.read(arguments)
         queue = line.queue or clouds.default_queue()
         refuse_ledger_in_folder(queue, line.program.folder)
-        ledger = Ledger(clouds.connect(queue), lease=line.lease)
+        ledger = Ledger(clouds.connect(queue))
         program = submitted(ledger, line.program)
         host = clouds.host(queue)
         log.start(sys.stderr, machine=host.identity().machine)

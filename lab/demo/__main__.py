@@ -25,6 +25,7 @@ from spotbatch.ledger import Ledger
 from spotbatch.task import Task
 
 ETL = CHECKOUT / "examples/etl"
+SPOTBATCH = str(python().with_name("spotbatch"))
 ITEM_SECONDS = 0.35
 ITEMS_PER_TASK = 50
 NOTICE_SECONDS = 12.0
@@ -46,15 +47,18 @@ def tool(*arguments: str, cwd: Path = ETL, **environment: str) -> str:
     return ran.stdout
 
 
+def submit(queue: str, items: Path) -> str:
+    return tool(SPOTBATCH, "submit", "--queue", queue, "--items", str(items), "--items-per-task", str(ITEMS_PER_TASK), "--run", RUN)
+
+
 def undisturbed(folder: Path) -> subprocess.Popen[bytes]:
     """The same job on this computer, without machines that go: what its results must be."""
     queue = f"local:{folder}/undisturbed"
     items = folder / "unpaced.jsonl"
     items.write_text(tool(str(python()), "make_items.py"))
-    spotbatch = str(python().with_name("spotbatch"))
-    tool(spotbatch, "submit", "--queue", queue, "--items", str(items), "--items-per-task", str(ITEMS_PER_TASK), "--run", RUN)
+    submit(queue, items)
     log = (folder / "undisturbed.log").open("wb")
-    command = [spotbatch, "worker", "etl:SurvivalStatistics", "--queue", queue, "--until-empty"]
+    command = [SPOTBATCH, "worker", "etl:SurvivalStatistics", "--queue", queue, "--until-empty"]
     environment = {**os.environ, "PYTHONPATH": str(ETL)}
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
@@ -115,8 +119,7 @@ def demo(folder: Path, console: Console, progress: ProgressDisplay) -> Report:
         items = folder / "items.jsonl"
         items.write_text(tool(str(python()), "make_items.py", str(ITEM_SECONDS)))
         queue = outputs["queue_url"]
-        spotbatch = str(python().with_name("spotbatch"))
-        submitted = tool(spotbatch, "submit", "--queue", queue, "--items", str(items), "--items-per-task", str(ITEMS_PER_TASK), "--run", RUN)
+        submitted = submit(queue, items)
         console.print(f"[green]spotbatch submit[/]: run {RUN}, {len(submitted.splitlines()) - 1} tasks", highlight=False)
 
         ledger = Ledger(clouds.connect(queue))
@@ -127,7 +130,7 @@ def demo(folder: Path, console: Console, progress: ProgressDisplay) -> Report:
         finally:
             replay.stop()
         job_seconds = time.monotonic() - worked
-        results = tool(spotbatch, "results", RUN, "--queue", queue)
+        results = tool(SPOTBATCH, "results", RUN, "--queue", queue)
         machines = cloud.market.machines()
         notices = moments(cloud.market.history(), "notice")
 
@@ -144,7 +147,7 @@ def demo(folder: Path, console: Console, progress: ProgressDisplay) -> Report:
     progress("comparing with the undisturbed run")
     if comparison.wait(timeout=60):
         raise DemoFailed(f"the undisturbed run failed:\n{(folder / 'undisturbed.log').read_text()[-2000:]}")
-    expected = tool(spotbatch, "results", RUN, "--queue", f"local:{folder}/undisturbed")
+    expected = tool(SPOTBATCH, "results", RUN, "--queue", f"local:{folder}/undisturbed")
     (folder / "results.jsonl").write_text(results)
     return Report(
         counted=counted,

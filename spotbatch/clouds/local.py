@@ -84,9 +84,6 @@ class LocalStore:
     def runs(self) -> Iterator[Record]:
         return iter(self._query("SELECT body FROM records WHERE kind = 'run' ORDER BY key"))
 
-    def machines(self) -> Iterator[Record]:
-        return iter(self._query("SELECT body FROM records WHERE kind = 'machine' ORDER BY key"))
-
     def some_queued(self, count: int) -> list[Record]:
         """The first few queued tasks: what a doorbell would have announced."""
         return self._query("SELECT body FROM records WHERE state = 'queued' ORDER BY key LIMIT ?", count)

@@ -18,6 +18,7 @@ from lab.places import CHECKOUT
 from spotbatch import clouds
 from spotbatch.ledger import Ledger
 from spotbatch.registry import CLOCK_MARGIN
+from tests.spotbatch.clock import wait_until
 
 ETL = CHECKOUT / "examples/etl"
 ITEMS = 400
@@ -40,13 +41,6 @@ class Loop:
         living = {machine.id for machine in self.cloud.market.living()}
         machines = [self.ledger.machines.read(machine) for machine in sorted(held & living)]
         return [machine.id for machine in machines if machine and machine.state == "active" and machine.registered < settled]
-
-
-def until(condition, seconds: float, what: str) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -73,15 +67,15 @@ def test_no_item_is_lost_however_machines_go_and_a_misspelt_rule_is_noticed(loop
     items.write_text("".join(made.splitlines(keepends=True)[:ITEMS]))
     queue = loop.outputs["queue_url"]
     spotbatch("submit", "--queue", queue, "--items", str(items), "--items-per-task", "50", "--run", "flow")
-    until(lambda: len(loop.busy()) >= 4, 150, "four machines at work")
+    wait_until(lambda: len(loop.busy()) >= 4, 150, "four machines at work")
     told_by_event, told_by_metadata, told_nothing, killed = loop.busy()[:4]
     market = loop.cloud.market
     market.interrupt(told_by_event, notice_seconds=12, metadata=False)
     market.interrupt(told_by_metadata, notice_seconds=12, event=False)
     market.interrupt(told_nothing, notice_seconds=1, metadata=False, event=False)
     market.kill(killed)
-    until(lambda: loop.state(told_by_event) == "draining", 12, "rule -> queue -> function -> the machine marked")
-    until(lambda: loop.ledger.backlog() == 0, 240, "every task done")
+    wait_until(lambda: loop.state(told_by_event) == "draining", 12, "rule -> queue -> function -> the machine marked")
+    wait_until(lambda: loop.ledger.backlog() == 0, 240, "every task done")
 
     tasks = [loop.ledger.task("flow", record["task"]) for record in loop.ledger.store.run_tasks("flow")]
     taken = {entry.get("machine"): entry["what"] for task in tasks if task for entry in task.history if entry["what"] in ("interrupted", "lost")}
@@ -109,4 +103,4 @@ def test_no_item_is_lost_however_machines_go_and_a_misspelt_rule_is_noticed(loop
     assert loop.state(living[0]) == "active"
     events.put_rule(Name=rule["Name"], EventPattern=rule["EventPattern"])
     market.interrupt(living[1], notice_seconds=60, metadata=False)
-    until(lambda: loop.state(living[1]) == "draining", 15, "the rule spelt right again")
+    wait_until(lambda: loop.state(living[1]) == "draining", 15, "the rule spelt right again")
