@@ -2,10 +2,10 @@
 
 import sys
 
-from tests.bench import draining, imports, latencies, overhead, preview
+from tests.bench import detaching, draining, imports, latencies, overhead, preview
 from tests.bench.figures import show
 
-PARTS = {"overhead": overhead, "imports": imports, "draining": draining, "latencies": latencies, "preview": preview}
+PARTS = {"overhead": overhead, "imports": imports, "draining": draining, "latencies": latencies, "detaching": detaching, "preview": preview}
 
 
 def main(names: list[str]) -> int:

@@ -17,7 +17,7 @@ from spotbatch.submit import Submission, submit
 from tests.bench.figures import Figure, percentiles, within
 from tests.spotbatch.clouds.conftest import make_queue
 
-ROUNDS = 10
+ROUNDS = 40
 
 
 class Idle(BatchWorker):

@@ -12,7 +12,7 @@ from lab.engine import Engine
 from lab.places import CHECKOUT
 from tests.bench.figures import Figure
 
-ROUNDS = 5
+ROUNDS = 15
 
 PLAIN = """
 import json
