@@ -8,16 +8,19 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from spotbatch import clouds, log, sole_agent
+from spotbatch.drain import STOP_SECONDS, margin
 from spotbatch.ledger import Ledger
 from spotbatch.log import say
 from spotbatch.machine import Machine
 from spotbatch.notice import Notice
 from spotbatch.owner import Owner
 from spotbatch.process import BAD_JOB, CANNOT_POWER_OFF, CANNOT_START, UNREACHABLE, Start
-from spotbatch.protocols import Host, StoreError
+from spotbatch.protocols import Backend, Host, StoreError
 from spotbatch.registry import Replaced
 from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
 from spotbatch.sweep import Sweep
@@ -28,10 +31,6 @@ LEASE_SECONDS = 60.0
 BEATS_PER_LEASE = 3
 SWEEPS_PER_LEASE = 12
 """A sweep acts for so small a part of a lease, and leaves the rest to the next."""
-MARGIN_SECONDS = 15.0
-"""An item that has not ended so long before the deadline is cut short; a quarter of the notice where that is less."""
-STOP_SECONDS = 90.0
-"""How long a stop without a deadline of its own may take: what the service file gives it."""
 STOPPED = "SIGTERM"
 AFTERLIFE_SECONDS = 300.0
 """A drained machine that is still alive so long past its deadline shuts itself down: nobody wants to pay for it."""
@@ -42,13 +41,25 @@ _STARTS_REFUSED = 3
 """Processes in a row whose job could not start, after which the agent gives up: the service manager knows how often to try again."""
 
 
+class Process(Protocol):
+    """What an agent needs of a worker process: `subprocess.Popen` has it."""
+
+    def poll(self) -> int | None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+
 @dataclass
 class Child:
     """A worker process and the cell of the board that it writes."""
 
     cell: int
     id: str = ""
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     starts: int = 0
     not_before: float = 0.0
     cut: bool = False
@@ -60,9 +71,20 @@ class Agent:
     process_module = "spotbatch.process"
     """What a worker process runs."""
 
-    def __init__(self, queue: str, job: str, host: Host, *, processes: int = 1, lease: float = LEASE_SECONDS, until_empty: bool = False) -> None:
-        self.queue, self.job, self.host, self.lease, self.until_empty = queue, job, host, lease, until_empty
-        self.ledger = Ledger(clouds.connect(queue))
+    def __init__(
+        self,
+        queue: str,
+        job: str,
+        host: Host,
+        *,
+        processes: int = 1,
+        lease: float = LEASE_SECONDS,
+        until_empty: bool = False,
+        connect: Callable[[str], Backend] = clouds.connect,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.queue, self.job, self.host, self.lease, self.until_empty, self.clock = queue, job, host, lease, until_empty, clock
+        self.ledger = Ledger(connect(queue))
         self.identity = host.identity()
         sole_agent.hold(queue, self.identity.machine)
         self.id = uuid.uuid4().hex[:12]
@@ -76,9 +98,11 @@ class Agent:
         self._lock = threading.Lock()
         self._machine: Machine = self.ledger.machines.register(self.identity, self.id, self.lease)
         self._registered = True
-        self._beaten = self._swept = time.monotonic()
+        self._beaten = self._swept = self.clock()
         self._next_beat = self._next_note = 0.0
         self.board.board.alive_until = self._beaten + lease
+        self.watcher = Watcher(host, self.ledger.machines, lambda: (self.identity.machine, self.identity.boot, self.id), self.hear)
+        self._expect_notice()
         self._told_drained = self._terminated = False
         self.refused_starts = 0
         self.stranded = False
@@ -94,7 +118,7 @@ class Agent:
             if notice.kind == "rebalance":
                 if self.board.board.level < REBALANCE:
                     say("notice", kind="rebalance", reason=notice.reason)
-                    self.board.board.deadline = time.monotonic() + REBALANCE_SECONDS
+                    self.board.board.deadline = self.clock() + REBALANCE_SECONDS
                     self.board.board.level = REBALANCE
                 return
             if notice.kind not in ("interruption", "stop"):
@@ -107,7 +131,7 @@ class Agent:
             left = STOP_SECONDS if notice.deadline is None else max(0.0, notice.deadline - now)
             hook = notice.hook or (known.hook if known else None)
             self.notice = replace(notice, hook=hook, deadline=notice.deadline if earlier or known is None else known.deadline)
-            self.board.board.deadline = time.monotonic() + left
+            self.board.board.deadline = self.clock() + left
             self.board.board.level = DRAIN
             say("notice", kind=notice.kind, reason=notice.reason, seconds_left=round(left, 1), sent=notice.sent, delay=round(now - notice.sent, 3))
 
@@ -120,15 +144,13 @@ class Agent:
         """Until stopped, or, if asked, until the queue is empty. 0; 143 after SIGTERM; 70 when the job cannot start; 77 for whoever can power off."""
         signal.signal(signal.SIGTERM, self.terminate)
         signal.signal(signal.SIGINT, self.terminate)
-        watcher = Watcher(self.host, self.ledger.machines, lambda: (self.identity.machine, self.identity.boot, self.id), self.hear)
-        self._watcher = watcher
-        watcher.start()
+        self.watcher.start()
         say("agent started", agent=self.id, boot=self.identity.boot, job=self.job, processes=len(self.children), lease=self.lease)
         try:
             # What an earlier agent of this machine held needs no lease to run out.
             self._sweep(self.identity.machine)
             while True:
-                self._step()
+                self.step()
                 if self.notice is None and self._terminated:
                     self.hear(Notice(self.identity.machine, "stop", self.ledger.store.now(), None, STOPPED))
                 if self.bad_job:
@@ -145,12 +167,13 @@ class Agent:
                     return 0
                 time.sleep(TICK)
         finally:
-            watcher.stop()
+            self.watcher.stop()
             self._kill_children()
             self._take_back()
 
-    def _step(self) -> None:
-        now = time.monotonic()
+    def step(self) -> None:
+        """Whatever is due now: called every 50 ms."""
+        now = self.clock()
         self._look_after_children(now)
         if now >= self._next_beat:
             self._beat(now)
@@ -185,10 +208,13 @@ class Agent:
         cell = self.board.cells[child.cell]
         cell.item_since = cell.busy = 0.0
         owner = Owner(self.identity.machine, self.identity.boot, self.id, child.id)
-        start = Start(self.queue, self.job, owner, child.cell, len(self.children), self.until_empty, os.getpid())
-        command = [sys.executable, "-u", "-m", self.process_module, str(self.board.descriptor), start.to_text()]
-        child.process = subprocess.Popen(command, pass_fds=(self.board.descriptor,), stdin=subprocess.DEVNULL)
+        child.process = self.spawn(Start(self.queue, self.job, owner, child.cell, len(self.children), self.until_empty, os.getpid()))
         child.starts += 1
+
+    def spawn(self, start: Start) -> Process:
+        """A new worker process."""
+        command = [sys.executable, "-u", "-m", self.process_module, str(self.board.descriptor), start.to_text()]
+        return subprocess.Popen(command, pass_fds=(self.board.descriptor,), stdin=subprocess.DEVNULL)
 
     def _bury(self, child: Child, status: int, now: float) -> None:
         """A process has ended: what it may still hold is taken back now, and at every beat from here on, as a claim may land late."""
@@ -228,13 +254,15 @@ class Agent:
         self._next_beat = now + self.lease / BEATS_PER_LEASE
         try:
             if self._registered:
-                self._machine = self.ledger.machines.beat(self._machine, metadata_ok=self._watcher.metadata_ok)
+                oldest = round(max(now - (cell.item_since or now) for cell in self.board.cells), 1)
+                self._machine = self.ledger.machines.beat(self._machine, metadata_ok=self.watcher.metadata_ok, item_seconds=oldest)
                 self._take_back()
             else:
                 self._machine = self.ledger.machines.register(self.identity, self.id, self.lease)
                 self._registered, self._noted = True, None
                 self._sweep(self.identity.machine)
             self._beaten, self.board.board.alive_until = now, now + self.lease
+            self._expect_notice()
         except Replaced:
             say("machine record gone or replaced", 40)
             self._start_anew()
@@ -242,13 +270,16 @@ class Agent:
             # Tried again soon: a lease has room for three beats, not for three that fail.
             self._next_beat = now + self.lease / BEATS_PER_LEASE / 4
             say("cannot beat", 30, why=str(fault), silent=round(now - self._beaten, 1))
-            if time.monotonic() - self._beaten >= self.lease:
+            if self.clock() - self._beaten >= self.lease:
                 self._start_anew()
+
+    def _expect_notice(self) -> None:
+        self.board.board.notice_seconds = self.identity.notice_seconds if self.watcher.metadata_ok else 0.0
 
     def _start_anew(self) -> None:
         """What this agent's workers held may be with others by now: end them, and register as a new agent."""
         self._kill_children()
-        self.id, self._registered, self._next_beat = uuid.uuid4().hex[:12], False, min(self._next_beat, time.monotonic() + 1.0)
+        self.id, self._registered, self._next_beat = uuid.uuid4().hex[:12], False, min(self._next_beat, self.clock() + 1.0)
 
     def _sweep(self, machine: str | None = None) -> None:
         try:
@@ -284,9 +315,8 @@ class Agent:
         deadline = self.board.board.deadline
         busy = [child for child in self.children if child.process is not None and self.board.cells[child.cell].busy]
         notice_seconds = deadline - now
-        margin = min(MARGIN_SECONDS, max(1.0, 0.25 * (STOP_SECONDS if self.notice.deadline is None else self.notice.deadline - self.notice.sent)))
         for child in busy:
-            if notice_seconds < margin and not child.cut and child.process is not None:
+            if notice_seconds < margin(self.notice) and not child.cut and child.process is not None:
                 child.cut = True
                 child.process.send_signal(signal.SIGUSR1)
         if not busy and not self._told_drained:
@@ -314,7 +344,7 @@ class Agent:
             except Exception as fault:
                 say("cannot complete the lifecycle hook", 40, why=str(fault))
         self._told_drained = True
-        say("drained", kind=self.notice.kind, seconds_left=round(self.board.board.deadline - time.monotonic(), 1))
+        say("drained", kind=self.notice.kind, seconds_left=round(self.board.board.deadline - self.clock(), 1))
 
     def _kill_children(self) -> None:
         for child in self.children:
@@ -322,7 +352,7 @@ class Agent:
                 child.process.kill()
                 child.process.wait()
                 self.dead.setdefault(child.id, ("lost", "its agent ended it"))
-                child.process, child.not_before = None, time.monotonic() + _RESTART_PAUSES[1]
+                child.process, child.not_before = None, self.clock() + _RESTART_PAUSES[1]
 
 
 def _status(status: int) -> str:

@@ -47,6 +47,8 @@ class Machine:
     zone: str = ""
     metadata_ok: bool = True
     """False while its own metadata service cannot be asked: it then hears of notices from the ledger only."""
+    item_seconds: float = 0.0
+    """How long its oldest item had run at the last beat; 0 where none was under way."""
     version: int = 0
 
     @property
@@ -91,6 +93,7 @@ class Machine:
             "instance_type": self.instance_type,
             "zone": self.zone,
             "metadata_ok": self.metadata_ok,
+            "item_seconds": self.item_seconds,
             "version": self.version,
         }
 
@@ -117,6 +120,7 @@ class Machine:
             stopping=checked(record, "stopping", text, "text", ""),
             lease=checked(record, "lease", seconds, "seconds", 60.0),
             metadata_ok=bool(record.get("metadata_ok", True)),
+            item_seconds=checked(record, "item_seconds", seconds, "seconds", 0.0),
             version=checked(record, "version", whole, "a whole number"),
             **moments,
         )

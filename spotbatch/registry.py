@@ -51,9 +51,9 @@ class Registry:
             except Overtaken:
                 continue
 
-    def beat(self, known: Machine, *, metadata_ok: bool) -> Machine:
+    def beat(self, known: Machine, *, metadata_ok: bool, item_seconds: float = 0.0) -> Machine:
         """Say that this agent lives, over whatever the handler has marked meanwhile. Raises Replaced."""
-        return self._own(known, lambda found: replace(found, beat=self.store.now(), metadata_ok=metadata_ok))
+        return self._own(known, lambda found: replace(found, beat=self.store.now(), metadata_ok=metadata_ok, item_seconds=item_seconds))
 
     def look(self, known: Machine) -> Machine:
         """The own record as it stands now, without a write. Raises Replaced."""

@@ -1,14 +1,11 @@
-"""The command line: submit, worker, run, status, results, explain, cancel, retry, remove."""
+"""The command line. A command with more to it than a call is a file of its own here, with its function `command`."""
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from spotbatch import agent, clouds, run_program
 from spotbatch.bad_record import BadRecord
@@ -16,14 +13,11 @@ from spotbatch.checkpoint import Damaged
 from spotbatch.cleaning import Unfinished, remove
 from spotbatch.ledger import Ledger
 from spotbatch.protocols import StoreError
-from spotbatch.submit import BadSubmit, Submission, results, run_key, submit
-from spotbatch.task import STATES, Task
-from spotbatch.tools import explain
+from spotbatch.submit import BadSubmit, Submission, results, submit
+from spotbatch.tools import explain, status
+from spotbatch.tools.options import Queue, Run, run_record, tasks_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Batch work that survives Spot interruptions.")
-
-Queue = Annotated[str, typer.Option("--queue", envvar="SPOTBATCH_QUEUE", help="local:FOLDER or the URL of an SQS queue")]
-Run = Annotated[str, typer.Argument(help="the run's name, as submit printed it")]
 
 
 @app.command("submit")
@@ -56,66 +50,12 @@ def run_command(context: typer.Context) -> None:
     raise typer.Exit(run_program.main(sys.argv[sys.argv.index("run") + 1 :]))
 
 
-def counts(tasks: list[Task]) -> dict[str, Any]:
-    """`{"tasks": {"queued", "running", "done", "dead"}, "items": {"total", "done"}}`"""
-    return {
-        "tasks": {state: sum(task.state == state for task in tasks) for state in STATES},
-        "items": {"total": sum(task.items_total for task in tasks), "done": sum(task.items_done for task in tasks)},
-    }
-
-
-def tasks_of(ledger: Ledger, run: str | None) -> list[Task]:
-    """Of one run, or of all. Raises LookupError."""
-    if run is not None and ledger.store.read(run_key(run)) is None:
-        raise LookupError(f"run {run!r} is not known here")
-    runs = [run] if run is not None else [record["run"] for record in ledger.store.runs()]
-    return [Task.from_record(record) for name in runs for record in ledger.store.run_tasks(name)]
-
-
-@app.command()
-def status(
-    run: Annotated[str | None, typer.Argument(help="one run; default: all")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="the same as JSON")] = False,
-    queue: Queue = clouds.DEFAULT_QUEUE,
-) -> None:
-    """How far a run is, or all runs together."""
-    tasks = tasks_of(Ledger(clouds.connect(queue)), run)
-    found = counts(tasks)
-    if as_json:
-        print(json.dumps(found))
-        return
-    table = Table("", *STATES, "items done", title=f"{run or 'all runs'} on {queue}", title_justify="left")
-    table.add_row("tasks", *(str(found["tasks"][state]) for state in STATES), f"{found['items']['done']} of {found['items']['total']}")
-    console = Console()
-    console.print(table)
-    taken = {cause: sum(task.attempts[cause] for task in tasks) for cause in ("interrupted", "lost", "failed")}
-    console.print("taken back: " + ", ".join(f"{count} {cause}" for cause, count in taken.items()))
-    for task in tasks:
-        if task.state == "dead":
-            why = "cancelled" if task.cancelled else (task.traceback.strip().rsplit("\n", 1)[-1] or task.history[-1].get("why", ""))
-            console.print(f"dead: {task.run} {task.id}: {why}", markup=False, soft_wrap=True)
-
-
 @app.command("results")
 def results_command(run: Run, queue: Queue = clouds.DEFAULT_QUEUE) -> None:
     """Print each result once, in item order, one JSON value a line."""
-    for line in results(Ledger(clouds.connect(queue)), run):
-        print(line)
-
-
-@app.command("explain")
-def explain_command(
-    task: Annotated[str, typer.Argument(help="the task's number, as submit printed it")],
-    run: Annotated[str, typer.Option("--run", help="the run's name")],
-    queue: Queue = clouds.DEFAULT_QUEUE,
-) -> None:
-    """Tell one task's history, claim by claim, and what each interruption cost."""
     ledger = Ledger(clouds.connect(queue))
-    found = ledger.task(run, task.zfill(6))
-    if found is None:
-        known = [one.id for one in tasks_of(ledger, run)]
-        raise LookupError(f"task {task!r} is not known in run {run!r}, which has {', '.join(known[:3])}{' ...' if len(known) > 3 else ''}")
-    for line in explain.lines(found, ledger.store.now()):
+    run_record(ledger, run)
+    for line in results(ledger, run):
         print(line)
 
 
@@ -130,7 +70,9 @@ def cancel(run: Run, queue: Queue = clouds.DEFAULT_QUEUE) -> None:
 @app.command("remove")
 def remove_command(run: Run, queue: Queue = clouds.DEFAULT_QUEUE) -> None:
     """Delete a run that has ended, with its items, checkpoints and results."""
-    print(f"removed {run} with {remove(Ledger(clouds.connect(queue)), run)} tasks")
+    ledger = Ledger(clouds.connect(queue))
+    run_record(ledger, run)
+    print(f"removed {run} with {remove(ledger, run)} tasks")
 
 
 @app.command()
@@ -145,6 +87,10 @@ def retry(
     ledger = Ledger(clouds.connect(queue))
     revived = [task for task in tasks_of(ledger, run) if ledger.revive(task)]
     print(f"queued {len(revived)} dead tasks of {run} again")
+
+
+for _name, _module in {"status": status, "explain": explain}.items():
+    app.command(_name)(_module.command)
 
 
 def main() -> None:

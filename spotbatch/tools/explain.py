@@ -1,53 +1,26 @@
-"""One task's history, claim by claim, and what each early end cost: from the ledger's record alone."""
+"""`spotbatch explain`: one task's history, claim by claim, and what each early end cost; from the ledger's record alone."""
 
 import datetime
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from spotbatch import clouds
+from spotbatch.claim_story import ClaimStory, claims
+from spotbatch.ledger import Ledger
 from spotbatch.task import CAUSES, Task
+from spotbatch.tools.options import Queue, task_of
 
 
-@dataclass
-class ClaimStory:
-    """One claim, from its history entries. Times are the store's."""
-
-    epoch: int
-    machine: str
-    began: float
-    items_before: int
-    waited: float = 0.0
-    """Seconds in which the task was queued before."""
-    ended: float | None = None
-    how: str = "running"
-    """done, cancelled, or the cause for which the task was taken back."""
-    why: str = ""
-    items_after: int = 0
-    saved: float = 0.0
-    """When its last checkpoint was made; 0: none."""
-
-    @property
-    def unsaved(self) -> float:
-        """Seconds between the last checkpoint and an early end: what is done again at most. Before a loss they hold the silence too."""
-        if self.ended is None or self.how not in CAUSES:
-            return 0.0
-        return max(0.0, self.ended - max(self.began, self.saved))
-
-
-def claims(task: Task) -> list[ClaimStory]:
-    """Every claim that the history still has, oldest first."""
-    found: list[ClaimStory] = []
-    queued = 0.0
-    for entry in task.history:
-        what, at = str(entry.get("what")), float(entry.get("at", 0.0))
-        if what == "claimed":
-            waited = max(0.0, at - queued) if queued else 0.0
-            found.append(ClaimStory(int(entry.get("epoch", 0)), str(entry.get("machine", "?")), at, int(entry.get("items", 0)), waited))
-        elif found and found[-1].ended is None and what in (*CAUSES, "done", "cancelled"):
-            last = found[-1]
-            last.ended, last.how, last.why, last.items_after = at, what, str(entry.get("why", "")), int(entry.get("items", 0))
-            last.saved = float(entry.get("saved", 0.0))
-        queued = at if what != "claimed" else 0.0
-    return found
+def command(
+    task: Annotated[str, typer.Argument(help="the task's number, as submit printed it")],
+    run: Annotated[str, typer.Option("--run", help="the run's name")],
+    queue: Queue = clouds.DEFAULT_QUEUE,
+) -> None:
+    """Tell one task's history, claim by claim, and what each interruption cost."""
+    ledger = Ledger(clouds.connect(queue))
+    for line in lines(task_of(ledger, run, task), ledger.store.now()):
+        print(line)
 
 
 def lines(task: Task, now: float) -> list[str]:

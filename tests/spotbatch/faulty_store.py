@@ -68,3 +68,6 @@ class FaultyStore:
 
     def runs(self) -> Iterator[Record]:
         return self.store.runs()
+
+    def machines(self) -> Iterator[Record]:
+        return self.store.machines()

@@ -1,6 +1,7 @@
 import pytest
 
-from spotbatch.tools.explain import claims, lines
+from spotbatch.claim_story import claims
+from spotbatch.tools.explain import lines
 from tests.spotbatch.machines import Machines
 
 
