@@ -8,15 +8,16 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from spotbatch import clouds, log
 from spotbatch.bad_record import BadRecord
-from spotbatch.ledger import Ledger, Refused
+from spotbatch.ledger import Ledger, OtherJob, Refused
 from spotbatch.log import say
 from spotbatch.owner import Owner
-from spotbatch.protocols import Bell, StoreError
+from spotbatch.protocols import Backend, Bell, StoreError
 from spotbatch.runner import OutOfTime, Runner
 from spotbatch.signal_board import DRAIN, SignalBoard
 from spotbatch.task import Task
@@ -98,41 +99,53 @@ def end_with_parent(parent: int) -> None:
 class WorkerProcess:
     """Claims tasks under one owner until the board says drain, or, if asked, until the queue is empty."""
 
-    def __init__(self, start: Start, job: BatchWorker, board: SignalBoard) -> None:
-        backend = clouds.connect(start.queue)
-        self.ledger, self.doorbell, self.owner = Ledger(backend), backend.doorbell, start.owner
+    def __init__(
+        self,
+        start: Start,
+        job: BatchWorker,
+        board: SignalBoard,
+        connect: Callable[[str], Backend] = clouds.connect,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        backend = connect(start.queue)
+        self.pause = pause
+        self.ledger, self.doorbell, self.owner, self.job = Ledger(backend), backend.doorbell, start.owner, start.job
+        self._others: set[str] = set()
         self.board, self.cell = board.board, board.cells[start.cell]
         self.cell.item_limit = job.item_seconds_max or 0.0
-        self.runner = Runner(self.ledger, job, board, start.cell)
+        self.runner = Runner(self.ledger, job, board, start.cell, clock, pause)
 
     def work(self, *, until_empty: bool) -> None:
         """Raises StoreError."""
         while self.board.level < DRAIN:
             bell = self.doorbell.wait(0.5 if until_empty else WAIT_SECONDS)
-            if bell is None:
-                if until_empty and not self.ledger.backlog():
-                    return
-                continue
             # Busy before the claim, so that an agent that leads its workers out waits for one that is under way.
             self.cell.busy = 1.0
-            if (claim := self._claim(bell)) is not None:
+            claim = self._claim(bell) if bell is not None else None
+            if claim is not None:
                 say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
                 self.runner.run(claim)
             self.cell.busy = 0.0
+            if claim is None and until_empty and not self.ledger.backlog(self.job):
+                return
 
     def _claim(self, bell: Bell) -> Task | None:
         """Claim, *then* delete the message. Raises StoreError when it is not known whether the claim happened: this process must end."""
         try:
-            claim = self.ledger.claim(bell.run, bell.task, self.owner)
+            claim = self.ledger.claim(bell.run, bell.task, self.owner, self.job)
         except Refused as why:
+            if isinstance(why, OtherJob) and bell.run not in self._others:
+                self._others.add(bell.run)
+                say("task of another job", 30, why=str(why))
             self._done_with(bell, leave=why.leave_bell)
             if why.leave_bell:
-                time.sleep(_REFUSED_PAUSE)
+                self.pause(_REFUSED_PAUSE)
             return None
         except BadRecord as fault:
             say("bad record", 40, why=str(fault))
             self._done_with(bell, leave=False)
-            time.sleep(_REFUSED_PAUSE)
+            self.pause(_REFUSED_PAUSE)
             return None
         self._done_with(bell, leave=False)
         return claim

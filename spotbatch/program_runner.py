@@ -15,9 +15,10 @@ from spotbatch.look import Seen
 from spotbatch.manifest import Manifest
 from spotbatch.program import Program
 from spotbatch.protocols import StoreError
-from spotbatch.runner import CLOSEST_SAVES, CLOSEST_SECONDS, Runner
+from spotbatch.runner import Runner
 from spotbatch.saved_folder import InFlux, SavedFolder, files_prefix
 from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
+from spotbatch.strategies.spacing import CLOSEST_SAVES, CLOSEST_SECONDS
 from spotbatch.task import Task
 from spotbatch.worker import BatchWorker
 

@@ -9,17 +9,15 @@ from typing import Any, TypeVar
 
 from spotbatch.checkpoint import Damaged, Progress, result_text
 from spotbatch.cleaning import clean
+from spotbatch.drain import begins_another
 from spotbatch.ledger import Fenced, Ledger
 from spotbatch.log import say
 from spotbatch.protocols import StoreError
 from spotbatch.signal_board import CALM, DRAIN, SignalBoard
+from spotbatch.strategies.spacing import Observed
 from spotbatch.task import Task
 from spotbatch.worker import BatchWorker
 
-CLOSEST_SECONDS = 2.0
-"""Checkpoints are never closer than this,"""
-CLOSEST_SAVES = 20
-"""nor than so many times what the last save took: saving costs at most a twentieth."""
 RESTORE_TRIES = 2
 """After so many failed restores a checkpoint counts as damaged."""
 AGENT_GRACE_SECONDS = 5.0
@@ -52,7 +50,7 @@ class Runner:
         self.board, self.cell = board.board, board.cells[cell]
         self.in_item = False
         """True while the job's own code runs: OutOfTime may be raised then, and only then."""
-        self._save_seconds = 0.0
+        self._save_seconds = self._restore_seconds = 0.0
         self._stateful = type(job).save_state is not BatchWorker.save_state
 
     def run(self, claim: Task) -> None:
@@ -87,6 +85,7 @@ class Runner:
 
     def _resume(self, claim: Task, where: dict[str, Any]) -> Task:
         """The claim with only what can be read back, and the job's state as it was then."""
+        began = self.clock()
         claim, damage = self._patiently(lambda: self.ledger.readable(claim))
         if damage:
             say("checkpoint damaged", 30, **where, why=damage, resumed_at=claim.items_done)
@@ -98,6 +97,7 @@ class Runner:
                 # Its results go with it: items after it will run again.
                 claim = replace(claim, checkpoints=claim.checkpoints[:-1])
                 say("checkpoint damaged", 30, **where, why=f"the job could not restore it {RESTORE_TRIES} times", resumed_at=claim.items_done)
+        self._restore_seconds = self.clock() - began
         if claim.items_done:
             say("task resumed", **where, items=claim.items_done)
         return claim
@@ -121,13 +121,13 @@ class Runner:
         board, cell, clock, process = self.board, self.cell, self.clock, self.job.process_item
         total, results, longest = len(items), [], 0.0
         at, now = claim.items_done, clock()
-        stop_items, stop_time, earliest = self._next_save(at, now)
+        stop_items, stop_time, earliest = self._next_save(claim, at, now)
         rebalance_served = whole = False
         trouble = ""
         try:
             while at < total:
                 if board.level:
-                    if board.level >= DRAIN or longest > max(0.0, board.deadline - now) > 0:
+                    if not begins_another(board.level, board.deadline - now, longest):
                         break
                     if not rebalance_served:
                         rebalance_served = True
@@ -140,7 +140,7 @@ class Runner:
                     else:
                         claim = self._save(claim, at, results, where)
                         results, now = [], clock()
-                        stop_items, stop_time, earliest = self._next_save(at, now)
+                        stop_items, stop_time, earliest = self._next_save(claim, at, now)
                         continue
                 cell.item_since = began = now
                 self.in_item = True
@@ -179,9 +179,11 @@ class Runner:
         except (TypeError, ValueError) as fault:
             raise BadResult(f"item {at}: process_item must return what JSON can hold: {fault}") from None
 
-    def _next_save(self, at: int, now: float) -> tuple[int, float, float]:
+    def _next_save(self, claim: Task, at: int, now: float) -> tuple[int, float, float]:
         """The item and the moment at which a checkpoint is due, and the moment before which none is made unless a notice comes."""
-        closest = max(CLOSEST_SECONDS, CLOSEST_SAVES * self._save_seconds)
+        # Linux counts its monotonic clock from the machine's boot.
+        ends, took = claim.attempts, self._save_seconds or self._restore_seconds
+        closest = self.job.spacing(Observed(took, now, self.board.notice_seconds, ends["interrupted"], ends["lost"]))
         return at + self.job.checkpoint_items, now + max(self.job.checkpoint_seconds, closest), now + closest
 
     def _save(self, claim: Task, at: int, results: list[str], where: dict[str, Any]) -> Task:

@@ -9,7 +9,7 @@ CALM, REBALANCE, DRAIN = 0.0, 1.0, 2.0
 
 
 class _Board(ctypes.Structure):
-    _fields_ = (("level", ctypes.c_double), ("deadline", ctypes.c_double), ("alive_until", ctypes.c_double))
+    _fields_ = (("level", ctypes.c_double), ("deadline", ctypes.c_double), ("alive_until", ctypes.c_double), ("notice_seconds", ctypes.c_double))
 
 
 class _Cell(ctypes.Structure):
@@ -26,7 +26,8 @@ class SignalBoard:
             os.ftruncate(descriptor, size)
         memory = mmap.mmap(descriptor, size)
         self.board = _Board.from_buffer(memory)
-        """`level` (CALM, REBALANCE, DRAIN), `deadline` (0: none) and `alive_until`: the agent's last beat and a lease."""
+        """`level` (CALM, REBALANCE, DRAIN), `deadline` (0: none), `alive_until` (the agent's last beat and a lease) and `notice_seconds` (0: no
+        notice is to be expected)."""
         self.cells = [_Cell.from_buffer(memory, ctypes.sizeof(_Board) + index * ctypes.sizeof(_Cell)) for index in range(processes)]
         """`item_since` (when the current item began; 0: between items), `item_limit` (seconds; 0: none) and `busy` (1 while a claim is held)."""
 

@@ -32,12 +32,16 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         while not self._ended.is_set():
             begun = time.monotonic()
-            self._ask_metadata()
-            try:
-                self._ask_ledger()
-            except Exception as fault:
-                say("own record not seen", 30, why=f"{type(fault).__name__}: {fault}")
+            self.look()
             self._ended.wait(max(0.1, POLL_SECONDS - (time.monotonic() - begun)))
+
+    def look(self) -> None:
+        """Ask both once. Raises nothing: a watcher that has died is worse than whatever went wrong."""
+        self._ask_metadata()
+        try:
+            self._ask_ledger()
+        except Exception as fault:
+            say("own record not seen", 30, why=f"{type(fault).__name__}: {fault}")
 
     def _ask_metadata(self) -> None:
         try:
@@ -45,7 +49,6 @@ class Watcher(threading.Thread):
                 self._heard(notice)
             ok = True
         except Exception as fault:
-            # Whatever it is, a watcher that has died is worse.
             ok = False
             if self.metadata_ok:
                 say("metadata service blind", 30, why=f"{type(fault).__name__}: {fault}")

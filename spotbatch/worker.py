@@ -8,8 +8,11 @@ class Thumbnails(BatchWorker):
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from spotbatch.strategies.spacing import Observed, steady
 
 
 class BatchWorker:
@@ -22,7 +25,10 @@ class BatchWorker:
     checkpoint_items: int = 100
     """A checkpoint at the latest after so many items."""
     checkpoint_seconds: float = 60.0
-    """And at the latest after so many seconds, whichever comes first; never closer than 2 s, nor than 20 times what the last save took."""
+    """And at the latest after so many seconds, whichever comes first; never closer than `spacing` says."""
+    spacing: Callable[[Observed], float] = staticmethod(steady)
+    """How close checkpoints may be, in seconds: a function of what a save takes, of the machine's age and of its notice. Default: 2 s, and 20
+    times what the last save took. `spotbatch.strategies.spacing.by_age_and_cost` wastes less where a save takes seconds."""
     item_seconds_max: float | None = None
     """An item that takes longer is ended with its process and counts as a failure. Default: no limit."""
 

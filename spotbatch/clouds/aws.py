@@ -61,7 +61,8 @@ class AwsHost:
         """Raises OSError when the metadata service cannot be asked."""
         self._id = self._must_read("instance-id")
         spot = self._metadata.read("instance-life-cycle") != "on-demand"
-        return Identity(self._id, _boot_id(), self._must_read("instance-type"), self._metadata.read("placement/availability-zone") or "", spot)
+        zone, ahead = self._metadata.read("placement/availability-zone") or "", WARNING_SECONDS if spot else 0
+        return Identity(self._id, _boot_id(), self._must_read("instance-type"), zone, spot, ahead)
 
     def notices(self) -> Iterator[Notice]:
         """Every notice that stands there now, and the same one each time. Raises OSError when something could not be read, after the rest."""
