@@ -254,7 +254,8 @@ class Agent:
         self._next_beat = now + self.lease / BEATS_PER_LEASE
         try:
             if self._registered:
-                self._machine = self.ledger.machines.beat(self._machine, metadata_ok=self.watcher.metadata_ok)
+                oldest = round(max(now - (cell.item_since or now) for cell in self.board.cells), 1)
+                self._machine = self.ledger.machines.beat(self._machine, metadata_ok=self.watcher.metadata_ok, item_seconds=oldest)
                 self._take_back()
             else:
                 self._machine = self.ledger.machines.register(self.identity, self.id, self.lease)

@@ -57,6 +57,10 @@ class Store(Protocol):
         """Every run record; may be a little stale."""
         ...
 
+    def machines(self) -> Iterator[Record]:
+        """Every machine record; may be a little stale."""
+        ...
+
     def now(self) -> float:
         """The store's own time, seconds since 1970, the same for all who ask whatever their own clocks say (within a second or two)."""
         ...
