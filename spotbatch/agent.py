@@ -235,10 +235,14 @@ class Agent:
         alive = {child.id for child in self.children if child.process is not None and child.process.poll() is None}
         try:
             for record in self.ledger.store.tasks_in("running", self.identity.machine):
-                task = self.ledger.task(record["run"], record["task"])
-                owner = task.owner if task is not None else None
-                if task is not None and owner is not None and owner.agent == self.id and owner.process not in alive:
-                    self._take(task, owner)
+                try:
+                    task = self.ledger.task(record["run"], record["task"])
+                    owner = task.owner if task is not None else None
+                    if task is not None and owner is not None and owner.agent == self.id and owner.process not in alive:
+                        self._take(task, owner)
+                except ValueError as fault:
+                    # A record that nobody understands holds up no other.
+                    say("cannot take back", 30, why=str(fault))
         except (StoreError, ValueError) as fault:
             say("cannot take back", 30, why=str(fault))
 
