@@ -14,7 +14,7 @@ from spotbatch.owner import Owner
 from spotbatch.protocols import Backend, Missing
 from spotbatch.registry import Registry
 from spotbatch.settle import Overtaken, write
-from spotbatch.task import Cause, Task, items_key, task_key
+from spotbatch.task import PROGRAM_JOB, Cause, Task, items_key, task_key
 
 MAX_FAILURES = 3
 MAX_LOSSES = 10
@@ -43,6 +43,10 @@ class Refused(Exception):
     def __init__(self, why: str, *, leave_bell: bool) -> None:
         super().__init__(why)
         self.leave_bell = leave_bell
+
+
+class OtherJob(Refused):
+    """The task was submitted for another job: its own worker may come for the bell."""
 
 
 class Ledger:
@@ -86,8 +90,8 @@ class Ledger:
 
     # -- what a worker writes -----------------------------------------------------------------------------------------------------------
 
-    def claim(self, run: str, task: str, owner: Owner) -> Task:
-        """The right to run a task. Raises Refused; StoreError when it is not known whether the claim happened."""
+    def claim(self, run: str, task: str, owner: Owner, job: str = "") -> Task:
+        """The right to run a task, for a worker of `job`. Raises Refused; StoreError when it is not known whether the claim happened."""
         machine = self.machines.read(owner.machine)
         if machine is None or not machine.may_claim(owner, self.store.now()):
             raise Refused("this machine is draining, past its deadline or not registered", leave_bell=True)
@@ -95,6 +99,8 @@ class Ledger:
             found = self.task(run, task)
             if found is None or found.state != "queued":
                 raise Refused(f"{task_key(run, task)} is {found.state if found else 'absent'}", leave_bell=False)
+            if found.job not in ("", job):
+                raise OtherJob(f"{found.key} was submitted for {found.job!r}, this worker runs {job!r}", leave_bell=True)
             claimed = self._told(replace(found, state="running", epoch=found.epoch + 1, owner=owner), "claimed", machine=owner.machine)
             try:
                 return self._swap(found, claimed)
@@ -161,7 +167,7 @@ class Ledger:
 
     def ring(self, task: Task) -> None:
         """Say that a queued task waits; only ever after the swap to `queued`."""
-        if task.state == "queued":
+        if task.state == "queued" and task.job != PROGRAM_JOB:
             self.doorbell.ring(task.run, task.id)
 
     def rung(self, seen: Task) -> bool:
@@ -205,9 +211,10 @@ class Ledger:
             return False
         return True
 
-    def backlog(self) -> int:
-        """Queued and running tasks."""
-        return sum(1 for state in ("queued", "running") for _ in self.store.tasks_in(state))
+    def backlog(self, job: str | None = None) -> int:
+        """Queued and running tasks; with `job`, those that a worker of it may claim."""
+        waiting = (record for state in ("queued", "running") for record in self.store.tasks_in(state))
+        return sum(1 for record in waiting if job is None or record.get("job", "") in ("", job))
 
     # -- the rules they share -----------------------------------------------------------------------------------------------------------
 

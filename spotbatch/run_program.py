@@ -1,5 +1,6 @@
 """`spotbatch run`: submit a program, run it here, end with its status. `python -m spotbatch.run_program` where the tools are not installed."""
 
+import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +17,15 @@ from spotbatch.program_runner import FAILED
 from spotbatch.protocols import StoreError
 from spotbatch.saved_folder import SavedFolder
 from spotbatch.submit import Submission, run_key, submit
-from spotbatch.task import Task, items_key
+from spotbatch.task import PROGRAM_JOB, Task, items_key
 
 WRONG = 2
 
 
 def submitted(ledger: Ledger, program: Program) -> Program:
     """The program with its run's name, queued unless it was before. Raises BadCommandLine when the name stands for another command."""
-    submission = Submission.read([program.item], 1, program.run or None, program.folder)
+    run = program.run or hashlib.sha256(f"{program.folder}\n".encode() + program.item).hexdigest()[:12]
+    submission = Submission.read([program.item], 1, run, PROGRAM_JOB)
     found = ledger.store.read(run_key(submission.run))
     if found is not None and found.get("digest") != submission.digest:
         known = ledger.payloads.get(items_key(submission.run, TASK)).decode(errors="replace").strip()

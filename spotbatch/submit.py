@@ -33,6 +33,7 @@ class Submission:
     items_per_task: int
     lines: list[bytes]
     job: str = ""
+    """MODULE:CLASS whose workers alone may claim its tasks; empty: any. Part of the default name."""
 
     @staticmethod
     def read(lines: Iterable[bytes], items_per_task: int, run: str | None = None, job: str = "") -> "Submission":
@@ -88,7 +89,7 @@ def submit(ledger: Ledger, submission: Submission) -> Iterator[str]:
     for task, lines in submission.tasks():
         # Items first, then the record that makes them visible, then the bell: a cut anywhere is repaired by the same submit.
         ledger.payloads.put(items_key(submission.run, task), b"\n".join(lines) + b"\n")
-        created = Task(submission.run, task, "queued", len(lines))
+        created = Task(submission.run, task, "queued", len(lines), submission.job)
         if ledger.create(created):
             ledger.ring(created)
         yield task

@@ -12,6 +12,9 @@ Cause = Literal["interrupted", "lost", "failed"]
 STATES = ("queued", "running", "done", "dead")
 CAUSES = ("interrupted", "lost", "failed")
 
+PROGRAM_JOB = "spotbatch run"
+"""The job of a program's task: `spotbatch run` goes by the run's name, so nobody rings for it."""
+
 UNOWNED = "-"
 """What the store indexes as owner machine of a task that nobody holds."""
 
@@ -31,6 +34,8 @@ class Task:
     """Six digits, counted from 000000 in item order."""
     state: State
     items_total: int
+    job: str = ""
+    """Who alone may claim it, as MODULE:CLASS; empty: any worker."""
     epoch: int = 0
     """Counts claims and their ends; also the fencing token for side effects."""
     owner: Owner | None = None
@@ -64,6 +69,7 @@ class Task:
             "state": self.state,
             "machine": self.owner.machine if self.owner else UNOWNED,
             "items_total": self.items_total,
+            "job": self.job,
             "items_done": self.items_done,
             "epoch": self.epoch,
             "owner": self.owner.to_record() if self.owner else None,
@@ -98,6 +104,7 @@ class Task:
             id=checked(record, "task", text, "a task id"),
             state=state,
             items_total=total,
+            job=checked(record, "job", text, "MODULE:CLASS or empty", ""),
             epoch=checked(record, "epoch", whole, "a whole number"),
             owner=owner,
             attempts={cause: attempts.get(cause, 0) for cause in CAUSES},

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from spotbatch.notice import Notice
 from spotbatch.protocols import Ambiguous, Backend, Bell, Conflict, Identity, Missing, Record, StoreError
+from spotbatch.task import PROGRAM_JOB
 
 _LOCKED_SECONDS = 30
 
@@ -88,8 +89,9 @@ class LocalStore:
         return iter(self._query("SELECT body FROM records WHERE kind = 'machine' ORDER BY key"))
 
     def some_queued(self, count: int) -> list[Record]:
-        """The first few queued tasks: what a doorbell would have announced."""
-        return self._query("SELECT body FROM records WHERE state = 'queued' ORDER BY key LIMIT ?", count)
+        """The first few queued tasks that somebody would have been rung for."""
+        rung = "SELECT body FROM records WHERE state = 'queued' AND json_extract(body, '$.job') IS NOT ? ORDER BY key LIMIT ?"
+        return self._query(rung, PROGRAM_JOB, count)
 
     def _query(self, statement: str, *values: object) -> list[Record]:
         try:

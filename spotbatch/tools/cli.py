@@ -25,7 +25,7 @@ def submit_command(
     items: Annotated[Path, typer.Option("--items", exists=True, dir_okay=False, readable=True, help="one JSON value a line")],
     items_per_task: Annotated[int, typer.Option("--items-per-task", min=1, help="how many items a worker claims at once")],
     run: Annotated[str | None, typer.Option("--run", help="a name; default: a hash of items and job")] = None,
-    job: Annotated[str, typer.Option("--job", help="MODULE:CLASS; only part of the default name")] = "",
+    job: Annotated[str, typer.Option("--job", help="MODULE:CLASS whose workers alone may claim the tasks; default: any worker")] = "",
     queue: Queue = clouds.DEFAULT_QUEUE,
 ) -> None:
     """Queue the items as tasks; the same again continues what was cut short and doubles nothing. Prints the run, then a task id a line."""

@@ -145,6 +145,17 @@ def test_a_crash_an_exception_a_hang_and_a_bad_result_end_three_times_and_hold_u
     assert "signal 11 (SIGSEGV)" in told and "bad pixel" in told and "item_seconds_max, 1 s" in told and "what JSON can hold" in told
 
 
+def test_a_worker_leaves_tasks_that_were_submitted_for_another_job_and_says_so(machines):
+    items = machines.folder / "items.jsonl"
+    items.write_text("1\n2\n")
+    machines.command("submit", "--items", str(items), "--items-per-task", "1", "--run", "run", "--job", "counted:Running")
+    assert machines.ended(machines.start("counted:Counted", "--until-empty")) == 0
+    told = [event["why"] for event in machines.events() if event["event"] == "task of another job"]
+    assert len(told) == 1 and told[0].endswith("was submitted for 'counted:Running', this worker runs 'counted:Counted'")
+    assert machines.ended(machines.start("counted:Running", "--until-empty")) == 0
+    assert machines.results() == [1, 2]
+
+
 def test_a_job_that_can_not_start_touches_no_task_and_ends_its_agent(machines):
     machines.submit(items=10, items_per_task=10)
     assert machines.ended(machines.start("counted:Unready"), 30) == 70

@@ -5,10 +5,11 @@ import pytest
 
 from spotbatch import ledger as rules
 from spotbatch.checkpoint import Damaged
-from spotbatch.ledger import Fenced, Refused
+from spotbatch.ledger import Fenced, OtherJob, Refused
 from spotbatch.notice import Notice
 from spotbatch.owner import Owner
 from spotbatch.protocols import StoreError
+from spotbatch.task import PROGRAM_JOB
 from tests.spotbatch.world import RUN
 
 LONG = json.dumps("x" * 2000)
@@ -248,6 +249,24 @@ def test_a_claim_that_got_lost_is_made_anew_and_the_late_one_fails(world, fault)
     assert world.store.land_late() == 0
     assert world.task().epoch == claim.epoch == 1
     world.saved(claim, 5)
+
+
+def test_a_task_that_names_its_job_is_left_to_workers_of_that_job(world):
+    world.submit(job="etl:Etl")
+    owner = world.machine()
+    for job in ("", "etl:Other", PROGRAM_JOB):
+        with pytest.raises(OtherJob, match=f"submitted for 'etl:Etl', this worker runs '{job}'") as refused:
+            world.ledger.claim(RUN, "000000", owner, job)
+        assert refused.value.leave_bell
+    assert (world.ledger.backlog(), world.ledger.backlog("etl:Other"), world.ledger.backlog("etl:Etl")) == (1, 0, 1)
+    assert world.ledger.claim(RUN, "000000", owner, "etl:Etl").job == "etl:Etl"
+
+
+def test_nobody_is_rung_for_a_program(world):
+    world.submit(job=PROGRAM_JOB)
+    owner = world.machine()
+    world.ledger.give_back(world.ledger.claim(RUN, "000000", owner, PROGRAM_JOB), "interrupted")
+    assert world.bells.rung == []
 
 
 def test_backlog_counts_what_is_queued_or_running(world):

@@ -382,6 +382,15 @@ def test_a_wrong_command_line_ends_with_2_and_names_every_fault(tmp_path, argume
     assert "Traceback" not in done.stderr
 
 
+def test_a_worker_on_the_same_queue_leaves_the_programs_task_alone_and_does_not_wait_for_it(place):
+    assert place.ended(place.start("sh", "-c", "exit 3")) == 3
+    assert place.task().state == "queued"
+    worker = [sys.executable, "-m", "spotbatch.agent", "counted:Counted", "--lease", "2", "--until-empty"]
+    environment = {**place.environment, "PYTHONPATH": str(PROGRAMS.parent / "jobs")}
+    assert subprocess.run(worker, env=environment, cwd=place.folder, capture_output=True, timeout=30).returncode == 0
+    assert (place.task().state, place.task().epoch) == ("queued", 2)
+
+
 def test_a_name_that_stands_for_another_command_is_refused(place):
     assert place.ended(place.start("true")) == 0
     assert place.ended(place.start("false")) == 2

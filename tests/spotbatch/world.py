@@ -25,9 +25,9 @@ class World:
         self.ledger = Ledger(Backend("test", self.store, self.payloads, self.bells))
         self.machines = self.ledger.machines
 
-    def submit(self, items: int = 10, items_per_task: int = 10) -> list[str]:
+    def submit(self, items: int = 10, items_per_task: int = 10, job: str = "") -> list[str]:
         lines = [str(number).encode() for number in range(items)]
-        return list(submit(self.ledger, Submission.read(lines, items_per_task, RUN)))
+        return list(submit(self.ledger, Submission.read(lines, items_per_task, RUN, job)))
 
     def machine(self, name: str = "m1", boot: str = "boot 1", agent: str = "agent 1") -> Owner:
         """Register a machine; an owner on it."""
