@@ -15,6 +15,7 @@ from spotbatch.program import TASK, Program
 from spotbatch.program_runner import ProgramRunner
 from spotbatch.protocols import StoreError
 from spotbatch.signal_board import DRAIN, SignalBoard
+from spotbatch.task import PROGRAM_JOB
 
 _STATUS_AT = 4096
 """Where in the board's memory a process leaves the command's exit status for its agent: behind anything else."""
@@ -30,12 +31,11 @@ def read_status(descriptor: int) -> int | None:
 
 
 class ProgramProcess:
-    """Claims one task, whoever rings; waits while somebody else runs it."""
+    """Claims one task, which nobody rings for; waits while somebody else runs it."""
 
     def __init__(self, start: Start, board: SignalBoard) -> None:
         self.program = Program.from_text(start.job)
-        backend = clouds.connect(start.queue)
-        self.ledger, self.doorbell, self.owner = Ledger(backend), backend.doorbell, start.owner
+        self.ledger, self.owner = Ledger(clouds.connect(start.queue)), start.owner
         self.board, self.cell = board, board.cells[start.cell]
         self.runner = ProgramRunner(self.ledger, self.program, board, start.cell)
 
@@ -46,7 +46,7 @@ class ProgramProcess:
             # Busy before the claim, so that an agent that leads its workers out waits for one that is under way.
             self.cell.busy = 1.0
             try:
-                claim = self.ledger.claim(self.program.run, TASK, self.owner)
+                claim = self.ledger.claim(self.program.run, TASK, self.owner, PROGRAM_JOB)
             except Refused as why:
                 self.cell.busy = 0.0
                 task = self.ledger.task(self.program.run, TASK)
@@ -55,26 +55,14 @@ class ProgramProcess:
                 if str(why) != waits:
                     waits = str(why)
                     say("waiting", run=self.program.run, why=waits, machine=task.owner.machine if task.owner else None)
-                self._listen(WAIT_SECONDS)
+                time.sleep(WAIT_SECONDS)
                 continue
             say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
-            self._listen(0)
             self.runner.run(claim)
             self.cell.busy = 0.0
             if self.runner.status is not None:
                 os.pwrite(self.board.descriptor, _STATUS.pack(True, self.runner.status), _STATUS_AT)
                 return
-
-    def _listen(self, seconds: float) -> None:
-        """Take this run's bell out of the queue; the claim is tried anyway, as bells may be lost."""
-        begun = time.monotonic()
-        try:
-            bell = self.doorbell.wait(seconds)
-            if bell is not None:
-                self.doorbell.silence(bell) if bell.run == self.program.run else self.doorbell.leave(bell)
-        except StoreError as fault:
-            say("bells cannot be heard", 30, why=str(fault))
-        time.sleep(max(0.0, seconds - (time.monotonic() - begun)))
 
 
 def main(arguments: list[str]) -> int:
