@@ -45,6 +45,10 @@ class Machine:
     """Seconds of silence after which this machine counts as gone: its agent beats three times as often."""
     instance_type: str = ""
     zone: str = ""
+    spot: bool = True
+    """False on machines that are not interruptible, which are billed at the on-demand price."""
+    launched: float | None = None
+    """When the cloud launched this boot, in the cloud's time; None where it does not say, or the machine has merely booted again."""
     metadata_ok: bool = True
     """False while its own metadata service cannot be asked: it then hears of notices from the ledger only."""
     item_seconds: float = 0.0
@@ -92,6 +96,8 @@ class Machine:
             "lease": self.lease,
             "instance_type": self.instance_type,
             "zone": self.zone,
+            "spot": self.spot,
+            "launched": self.launched,
             "metadata_ok": self.metadata_ok,
             "item_seconds": self.item_seconds,
             "version": self.version,
@@ -103,7 +109,7 @@ class Machine:
         hook = checked(record, "hook", lambda value: value is None or isinstance(value, dict), "null or an object", None)
         moments = {
             name: checked(record, name, _moment, "null or seconds since 1970", None)
-            for name in ("deadline", "notice_sent", "rebalance_sent", "due", "drained")
+            for name in ("deadline", "notice_sent", "rebalance_sent", "due", "drained", "launched")
         }
         return Machine(
             id=checked(record, "machine", text, "a machine id"),
@@ -119,6 +125,7 @@ class Machine:
             zone=checked(record, "zone", text, "text", ""),
             stopping=checked(record, "stopping", text, "text", ""),
             lease=checked(record, "lease", seconds, "seconds", 60.0),
+            spot=bool(record.get("spot", True)),
             metadata_ok=bool(record.get("metadata_ok", True)),
             item_seconds=checked(record, "item_seconds", seconds, "seconds", 0.0),
             version=checked(record, "version", whole, "a whole number"),

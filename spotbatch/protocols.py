@@ -125,6 +125,8 @@ class Identity:
     """False on machines that are not interruptible."""
     notice_seconds: float = 0.0
     """How long before an interruption its metadata say so. Default: never."""
+    launched: float | None = None
+    """When the cloud launched this boot, in the cloud's time; None where it does not say."""
 
 
 class Host(Protocol):

@@ -37,7 +37,18 @@ class Registry:
         """A starting agent writes its id; it keeps `draining` and the deadline of the same boot only."""
         while True:
             record, now = self.store.read(machine_key(identity.machine)), self.store.now()
-            fresh = Machine(identity.machine, identity.boot, agent, now, now, lease=lease, instance_type=identity.instance_type, zone=identity.zone)
+            fresh = Machine(
+                identity.machine,
+                identity.boot,
+                agent,
+                now,
+                now,
+                lease=lease,
+                instance_type=identity.instance_type,
+                zone=identity.zone,
+                spot=identity.spot,
+                launched=identity.launched,
+            )
             try:
                 found = Machine.from_record(record) if record else None
             except BadRecord:
@@ -46,6 +57,9 @@ class Registry:
             if found is not None and found.boot == identity.boot:
                 # The boot's first registration stands: events of this boot stay events of this boot.
                 fresh = replace(found, agent=agent, beat=now, lease=lease, stopping="")
+            elif found is not None and (fresh.launched or 0.0) < found.beat:
+                # Booted again, not launched again: what lies between is no boot.
+                fresh = replace(fresh, launched=None)
             try:
                 return self._swap(record["version"] if record else 0, fresh)
             except Overtaken:

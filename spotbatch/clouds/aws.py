@@ -62,7 +62,7 @@ class AwsHost:
         self._id = self._must_read("instance-id")
         spot = self._metadata.read("instance-life-cycle") != "on-demand"
         zone, ahead = self._metadata.read("placement/availability-zone") or "", WARNING_SECONDS if spot else 0
-        return Identity(self._id, _boot_id(), self._must_read("instance-type"), zone, spot, ahead)
+        return Identity(self._id, _boot_id(), self._must_read("instance-type"), zone, spot, ahead, self._launched())
 
     def notices(self) -> Iterator[Notice]:
         """Every notice that stands there now, and the same one each time. Raises OSError when something could not be read, after the rest."""
@@ -127,6 +127,15 @@ class AwsHost:
             if due - WARNING_SECONDS <= self._clock():
                 # As an interruption: not every maintenance ends the machine, and one that has drained must not idle for ever.
                 yield Notice(self._id, "interruption", self._since(f"{code} {due}"), due, f"scheduled event: {code}")
+
+    def _launched(self) -> float | None:
+        # {"pendingTime":"2016-11-19T16:32:11Z","instanceId":"i-1234567890abcdef0","region":"us-west-2",...}
+        try:
+            document = json.loads(self._metadata.read("instance-identity/document", folder="dynamic") or "{}")
+            return timestamp(document["pendingTime"], "instance-identity document: pendingTime")
+        except (OSError, LookupError, TypeError, ValueError):
+            # Only the bill's reckoning goes by it.
+            return None
 
     def _since(self, what: str) -> float:
         return self._first_seen.setdefault(what, self._clock())

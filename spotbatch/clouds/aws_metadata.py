@@ -28,13 +28,14 @@ class Metadata:
         self._host, self._port, self._prefix = parts.hostname, parts.port or 80, parts.path.rstrip("/")
         self._token, self._good_until = "", 0.0
 
-    def read(self, path: str, until: float | None = None) -> str | None:
-        """The text at `path` below `/latest/meta-data/`; None where there is none (404).
+    def read(self, path: str, until: float | None = None, folder: str = "meta-data") -> str | None:
+        """The text at `path` below `/latest/FOLDER/`; None where there is none (404).
 
         `until` is the moment of `time.monotonic()` at which to give up (default: 2 s from now). Raises OSError for anything but an answer,
         PermissionError where new tokens are refused as well.
         """
         until = time.monotonic() + SECONDS if until is None else until
+        path = f"{folder}/{path}"
         status, text = self._get(path, until)
         if status == 401:
             # The token is not valid any more: one new one, once.
@@ -49,7 +50,7 @@ class Metadata:
     def _get(self, path: str, until: float) -> tuple[int, str]:
         if time.monotonic() > self._good_until:
             self._renew(until)
-        return self._request("GET", f"/latest/meta-data/{path}", {"X-aws-ec2-metadata-token": self._token}, until)
+        return self._request("GET", f"/latest/{path}", {"X-aws-ec2-metadata-token": self._token}, until)
 
     def _renew(self, until: float) -> None:
         asked = time.monotonic()

@@ -30,6 +30,19 @@ def test_a_new_boot_starts_fresh(world):
     assert (again.state, again.deadline) == ("active", None)
 
 
+def test_a_machine_was_launched_once_however_often_it_boots(world):
+    launched = world.clock.now
+    world.clock.passes(60)
+    first = world.machines.register(Identity("m1", "boot 1", spot=False, launched=launched), "agent 1")
+    assert (first.launched, first.spot) == (launched, False)
+    world.clock.passes(600)
+    assert world.machines.register(Identity("m1", "boot 2", launched=launched), "agent 2").launched is None
+    world.clock.passes(600)
+    again = world.machines.register(Identity("m1", "boot 3", launched=world.clock.now - 40), "agent 3")
+    assert again.launched == world.clock.now - 40
+    assert world.machines.read("m1") == again
+
+
 def test_a_beat_keeps_the_handlers_mark(world):
     known = registered(world)
     world.clock.passes(100)

@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Service:
                 self.reply("token", service.tokens[-1])
 
             def do_GET(self) -> None:
-                path = self.path.removeprefix("/latest/meta-data/")
+                path = self.path.removeprefix("/latest/").removeprefix("meta-data/")
                 service.asked.append(path)
                 if self.headers["X-aws-ec2-metadata-token"] not in service.tokens[-1:]:
                     self.send_response(401)
@@ -95,7 +96,12 @@ def seen(host: AwsHost) -> list[Notice]:
 def test_a_machine_knows_who_it_is(service: Service, host: AwsHost):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SPOTBATCH_BOOT_ID", "boot-1")
-        assert host.identity() == Identity(MACHINE, "boot-1", "m5.xlarge", "us-east-1b", spot=True)
+        found = host.identity()
+        assert found == Identity(MACHINE, "boot-1", "m5.xlarge", "us-east-1b", spot=True, notice_seconds=120)
+        service.texts["dynamic/instance-identity/document"] = '{"instanceId": "i-1", "pendingTime": "2016-11-19T16:32:11Z"}'
+        assert host.identity() == replace(found, launched=1_479_573_131.0)
+        service.texts["dynamic/instance-identity/document"] = '{"pendingTime": "yesterday"}'
+        assert host.identity() == found
         service.texts["instance-life-cycle"] = "on-demand"
         assert not host.identity().spot
 
