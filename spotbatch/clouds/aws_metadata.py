@@ -35,12 +35,11 @@ class Metadata:
         PermissionError where new tokens are refused as well.
         """
         until = time.monotonic() + SECONDS if until is None else until
-        path = f"{folder}/{path}"
-        status, text = self._get(path, until)
+        status, text = self._get(f"{folder}/{path}", until)
         if status == 401:
             # The token is not valid any more: one new one, once.
             self._good_until = 0.0
-            status, text = self._get(path, until)
+            status, text = self._get(f"{folder}/{path}", until)
         if status == 401:
             raise PermissionError(f"metadata service {self.endpoint}: 401 for {path} with a new token")
         if status not in (200, 404):
