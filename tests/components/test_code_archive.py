@@ -51,6 +51,21 @@ def test_another_byte_gives_another_key(job: Path):
     assert code_archive.build(job).key != before.key
 
 
+def test_an_edit_that_keeps_the_length_is_seen_and_undoing_it_too(job: Path):
+    first = code_archive.build(job)
+    (job / "deep" / "data.csv").write_text("2\n")
+    assert code_archive.build(job).digest != first.digest
+    (job / "deep" / "data.csv").write_text("1\n")
+    assert code_archive.build(job) == first
+
+
+def test_a_cache_that_somebody_cleared_is_filled_again(job: Path, cache: Path):
+    first = code_archive.build(job)
+    first.path.unlink()
+    assert code_archive.build(job) == first
+    assert first.path.exists()
+
+
 def test_the_key_is_the_hash_of_what_is_inside(job: Path):
     archive = code_archive.build(job)
     assert hashlib.sha256(gzip.decompress(archive.path.read_bytes())).hexdigest() == archive.digest

@@ -1,6 +1,8 @@
 """The archive from which a machine gets runtime, boto3 and job: the same bytes for the same sources."""
 
 import ast
+import contextlib
+import csv
 import difflib
 import gzip
 import hashlib
@@ -12,7 +14,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 LIMIT_MIB = 64
 """Most that a job folder may hold. A machine fetches it at every boot: larger inputs belong in a bucket, larger programs in an image."""
@@ -44,15 +46,19 @@ def build(folder: Path) -> CodeArchive:
     names that begin with a dot, `__pycache__`, `node_modules` and `venv`. Both go on the machine's `PYTHONPATH`.
     """
     files = {**{f"job/{name}": path for name, path in job_files(folder)}, **{f"runtime/{name}": path for name, path in runtime_files()}}
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spotbatch" / "code"
+    # Packing takes longer than all else that a preview does here: files that look as they did were packed before.
+    seen = cache / "seen" / _looks(files)
+    with contextlib.suppress(OSError):
+        digest = seen.read_text()
+        if (path := cache / f"{digest}.tar.gz").exists():
+            return CodeArchive(path, digest)
     content = _tar(files)
     digest = hashlib.sha256(content).hexdigest()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spotbatch" / "code"
     path = cache / f"{digest}.tar.gz"
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
-            file.write(gzip.compress(content, compresslevel=6, mtime=0))
-        Path(file.name).replace(path)
+        _write(path, gzip.compress(content, compresslevel=6, mtime=0))
+    _write(seen, digest.encode())
     return CodeArchive(path, digest)
 
 
@@ -102,19 +108,47 @@ def runtime_files() -> Iterator[tuple[str, Path]]:
     for path in [*home.glob("*.py"), home / "clouds" / "__init__.py", *(home / "clouds").glob("aws*.py")]:
         yield f"spotbatch/{path.relative_to(home).as_posix()}", path
     for library in _LIBRARIES:
-        for file in importlib.metadata.distribution(library).files or ():
-            if _needed(PurePosixPath(file.as_posix())):
-                yield file.as_posix(), Path(str(file.locate()))
+        distribution = importlib.metadata.distribution(library)
+        place = Path(str(distribution.locate_file("")))
+        for name, *_ in csv.reader(_record(distribution).splitlines()):
+            if _needed(name):
+                yield name, place / name
 
 
-def _needed(file: PurePosixPath) -> bool:
-    if file.parts[:2] == ("botocore", "data"):
-        return file.name in _SHARED_DATA or (file.parts[2] in _SERVICES and not file.name.startswith("examples"))
-    return (file.suffix == ".py" and ".." not in file.parts) or file.name == "cacert.pem"
+def _record(distribution: importlib.metadata.Distribution) -> str:
+    """What was installed. Raises FileNotFoundError where nothing tells, as with packages of a Linux distribution."""
+    if (record := distribution.read_text("RECORD")) is None:
+        raise FileNotFoundError(
+            f"{distribution.name} {distribution.version} has no list of its files; install it with pip in a virtual environment"
+        )
+    return record
+
+
+def _needed(name: str) -> bool:
+    file = name.rpartition("/")[2]
+    if name.startswith("botocore/data/"):
+        return file in _SHARED_DATA or (name.split("/")[2] in _SERVICES and not file.startswith("examples"))
+    return (name.endswith(".py") and not name.startswith("../")) or file == "cacert.pem"
 
 
 def _left_out(name: str) -> bool:
     return name.startswith(".") or name in _LEFT_OUT
+
+
+def _looks(files: dict[str, Path]) -> str:
+    """Changes with the name, place, size, mode or time of any file."""
+    told = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        look = path.stat()
+        told.update(f"{name}\0{path}\0{look.st_size}\0{look.st_mode}\0{look.st_mtime_ns}\0{look.st_ino}\n".encode())
+    return told.hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)
 
 
 def _tar(files: dict[str, Path]) -> bytes:
