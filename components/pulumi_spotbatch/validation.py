@@ -95,6 +95,11 @@ class Faults:
         """One more fault for which there is no single value to show, such as a missing argument."""
         self._faults.append(f"{path}: {text}")
 
+    @property
+    def found(self) -> int:
+        """How many faults there are so far."""
+        return len(self._faults)
+
     def raise_any(self) -> None:
         """Raise InvalidArgs with every fault so far; nothing happens if there is none."""
         if self._faults:
