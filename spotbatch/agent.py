@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from spotbatch import clouds, log, sole_agent
+from spotbatch import clouds, log, metrics, sole_agent
+from spotbatch.claim_story import waste
 from spotbatch.drain import STOP_SECONDS, margin
 from spotbatch.ledger import Ledger
 from spotbatch.log import say
@@ -86,7 +87,7 @@ class Agent:
         self.queue, self.job, self.host, self.lease, self.until_empty, self.clock = queue, job, host, lease, until_empty, clock
         self.ledger = Ledger(connect(queue))
         self.identity = host.identity()
-        sole_agent.hold(queue, self.identity.machine)
+        self.hold()
         self.id = uuid.uuid4().hex[:12]
         self.board = SignalBoard.make(processes)
         self.children = [Child(cell) for cell in range(processes)]
@@ -109,6 +110,10 @@ class Agent:
         """The machine has drained, outlived its deadline, and cannot be powered off from in here."""
         self.bad_job = False
         """A process found that the job's name leads nowhere, and has said so."""
+
+    def hold(self) -> None:
+        """Be this machine's only agent on the queue. Raises AnotherAgent."""
+        sole_agent.hold(self.queue, self.identity.machine)
 
     # -- notices: called from the watcher's thread and from the signal handler --------------------------------------------------------------
 
@@ -133,6 +138,8 @@ class Agent:
             self.notice = replace(notice, hook=hook, deadline=notice.deadline if earlier or known is None else known.deadline)
             self.board.board.deadline = self.clock() + left
             self.board.board.level = DRAIN
+            if notice.kind == "interruption" and notice.deadline is not None:
+                metrics.meter().sample("NoticeLeadSeconds", left)
             say("notice", kind=notice.kind, reason=notice.reason, seconds_left=round(left, 1), sent=notice.sent, delay=round(now - notice.sent, 3))
 
     def terminate(self, *_: object) -> None:
@@ -170,6 +177,7 @@ class Agent:
             self.watcher.stop()
             self._kill_children()
             self._take_back()
+            metrics.meter().write()
 
     def step(self) -> None:
         """Whatever is due now: called every 50 ms."""
@@ -251,6 +259,7 @@ class Agent:
         if self.notice is not None:
             cause = "interrupted"
         if taken := self.ledger.take_from(task, cause, why):
+            metrics.meter().count("WasteSeconds", waste(taken))
             say("queued again" if taken.state == "queued" else "task dead", run=task.run, task=task.id, epoch=taken.epoch, cause=cause, why=why)
 
     def _beat(self, now: float) -> None:
@@ -294,6 +303,7 @@ class Agent:
             say("cannot sweep", 30, why=str(fault))
             return
         for task in swept.requeued:
+            metrics.meter().count("WasteSeconds", waste(task))
             say("queued again", run=task.run, task=task.id, epoch=task.epoch, cause=task.history[-1]["what"], why=task.history[-1].get("why"))
         for fault in swept.bad:
             say("bad record", 40, why=fault)
@@ -348,6 +358,7 @@ class Agent:
             except Exception as fault:
                 say("cannot complete the lifecycle hook", 40, why=str(fault))
         self._told_drained = True
+        metrics.meter().write()
         say("drained", kind=self.notice.kind, seconds_left=round(self.board.board.deadline - self.clock(), 1))
 
     def _kill_children(self) -> None:
@@ -392,6 +403,7 @@ def main(arguments: list[str] | None = None) -> int:
         queue = chosen.queue or clouds.default_queue()
         host = clouds.host(queue)
         log.start(machine=host.identity().machine)
+        metrics.start(queue)
         agent = Agent(queue, chosen.job, host, processes=chosen.processes, lease=chosen.lease, until_empty=chosen.until_empty)
     except clouds.BadQueueName as fault:
         print(f"spotbatch worker: error: {fault}", file=sys.stderr)
