@@ -96,7 +96,8 @@ def machine_times(
         if machine is None:
             continue
         # Whoever finished a task was alive then, whatever its last beat.
-        end = max([lived_until(machine, now), *(claim.ended for claim in ours.get(name, []) if claim.ended and claim.how == "done")])
+        everybodys = [*ours.get(name, []), *theirs.get(name, [])]
+        end = max([lived_until(machine, now), *(claim.ended for claim in everybodys if claim.ended and claim.how == "done")])
         first, last = max(run.begin, _launched(machine)), min(run.end, end)
         if last <= first:
             continue
@@ -152,7 +153,7 @@ def _split(
         during("runs", one.begin, one.end)
     changes.sort(key=lambda change: change[0])
     active = {"": 0, "useful": 0, "redone": 0, "theirs": 0, "runs": 0}
-    seconds = dict.fromkeys(KINDS, 0.0)
+    seconds: dict[str, float] = dict.fromkeys(KINDS, 0.0)
     reached = first
     for moment, kind, change in changes:
         busy, length = active["useful"] + active["redone"] + active["theirs"], moment - reached

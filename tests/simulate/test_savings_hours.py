@@ -152,10 +152,10 @@ def test_the_kinds_of_all_runs_together_are_every_second_of_every_machine(lives,
     for number, (machine, *times, how) in enumerate(held):
         if machine < len(machines):
             began, saved, ended = sorted(times)
-            began = max(began, machines[machine].registered)
+            began = min(max(began, machines[machine].registered), machines[machine].beat)
             history = (
                 {"what": "claimed", "at": began, "epoch": 1, "machine": f"m{machine}"},
-                {"what": how, "at": max(began, ended), "epoch": 1, "saved": saved},
+                {"what": how, "at": max(began, min(ended, machines[machine].beat)), "epoch": 1, "saved": saved},
             )
             tasks[number % 2].append(Task("r", str(number), "done", 1, history=history))
     runs = [Window(0, 1000), Window(0, 1000)]
