@@ -105,7 +105,7 @@ def runtime_files() -> Iterator[tuple[str, Path]]:
     spec = importlib.util.find_spec("spotbatch")
     assert spec is not None and spec.origin is not None
     home = Path(spec.origin).parent
-    for path in [*home.glob("*.py"), home / "clouds" / "__init__.py", *(home / "clouds").glob("aws*.py")]:
+    for path in [*home.glob("*.py"), *(home / "strategies").glob("*.py"), home / "clouds" / "__init__.py", *(home / "clouds").glob("aws*.py")]:
         yield f"spotbatch/{path.relative_to(home).as_posix()}", path
     for library in _LIBRARIES:
         distribution = importlib.metadata.distribution(library)

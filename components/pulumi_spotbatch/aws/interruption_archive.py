@@ -17,5 +17,5 @@ def archive() -> pulumi.AssetArchive:
     spec = importlib.util.find_spec("spotbatch")
     assert spec is not None and spec.origin is not None
     home = Path(spec.origin).parent
-    files = [*home.glob("*.py"), home / "clouds" / "__init__.py", *(home / "clouds").glob("aws*.py")]
+    files = [*home.glob("*.py"), *(home / "strategies").glob("*.py"), home / "clouds" / "__init__.py", *(home / "clouds").glob("aws*.py")]
     return pulumi.AssetArchive({f"spotbatch/{path.relative_to(home).as_posix()}": pulumi.FileAsset(path) for path in sorted(files)})
