@@ -46,3 +46,9 @@ def claims(task: Task) -> list[ClaimStory]:
             last.saved = float(entry.get("saved", 0.0))
         queued = at if what != "claimed" else 0.0
     return found
+
+
+def waste(task: Task) -> int:
+    """Whole seconds of work that the end of the newest claim lost, at most."""
+    told = claims(task)
+    return int(told[-1].unsaved) if told else 0

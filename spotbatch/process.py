@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from spotbatch import clouds, log
+from spotbatch import clouds, log, metrics
 from spotbatch.bad_record import BadRecord
 from spotbatch.ledger import Ledger, OtherJob, Refused
 from spotbatch.log import say
@@ -127,6 +127,7 @@ class WorkerProcess:
                 say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
                 self.runner.run(claim)
             self.cell.busy = 0.0
+            metrics.meter().tick()
             if claim is None and until_empty and not self.ledger.backlog(self.job):
                 return
 
@@ -163,6 +164,7 @@ def main(arguments: list[str]) -> int:
     start = Start.from_text(arguments[1])
     end_with_parent(start.parent)
     log.start(machine=start.owner.machine, process=start.owner.process)
+    metrics.start(start.queue)
     board = SignalBoard(int(arguments[0]), start.processes)
     # Ctrl-C and a service manager's stop reach the agent, which tells its workers by the board.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -189,6 +191,8 @@ def main(arguments: list[str]) -> int:
     except StoreError as fault:
         say("ledger unreachable", 40, why=str(fault))
         return UNREACHABLE
+    finally:
+        metrics.meter().write()
     return 0
 
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from spotbatch.checkpoint import Damaged, Progress, result_text
+from spotbatch.claim_story import waste
 from spotbatch.cleaning import clean
 from spotbatch.drain import begins_another
 from spotbatch.ledger import Fenced, Ledger
 from spotbatch.log import say
+from spotbatch.metrics import meter
 from spotbatch.protocols import StoreError
 from spotbatch.signal_board import CALM, DRAIN, SignalBoard
 from spotbatch.strategies.spacing import Observed
@@ -140,6 +142,7 @@ class Runner:
                     else:
                         claim = self._save(claim, at, results, where)
                         results, now = [], clock()
+                        meter().most("LongestItemSeconds", longest)
                         stop_items, stop_time, earliest = self._next_save(claim, at, now)
                         continue
                 cell.item_since = began = now
@@ -160,6 +163,7 @@ class Runner:
         finally:
             self.in_item = False
             cell.item_since = 0.0
+            meter().most("LongestItemSeconds", longest)
         if whole or not self._stateful:
             # A state is worth saving only between items: one that broke off may have changed half of it.
             claim = self._save(claim, at, results, where)
@@ -169,6 +173,8 @@ class Runner:
         if at == total:
             return claim, True
         task = self._patiently(lambda: self.ledger.give_back(claim, "interrupted", "notice"))
+        meter().count("GivenBack")
+        meter().count("WasteSeconds", waste(task))
         say("given back", **where, items=task.items_done, of=total, state=task.state)
         return claim, False
 
@@ -195,6 +201,8 @@ class Runner:
         # Merging earlier payloads takes reads: not now, when a deadline is near.
         saved = self._patiently(lambda: self.ledger.save(claim, at, progress, merge=self.board.level < DRAIN))
         self._save_seconds = self.clock() - began
+        meter().count("ItemsDone", at - claim.items_done)
+        meter().sample("CheckpointSeconds", self._save_seconds)
         size, calm = saved.checkpoints[-1].size, self.board.level == CALM
         say("checkpoint durable", **where, items=at, bytes=size, seconds=round(self._save_seconds, 4), calm=calm)
         return saved
@@ -226,6 +234,7 @@ class Runner:
         say("task failed", 40, **where, error=text)
         try:
             task = self._patiently(lambda: self.ledger.fail(claim, text))
+            meter().count("WasteSeconds", waste(task))
             say("queued again" if task.state == "queued" else "task dead", **where, cause="failed", attempts=task.attempts)
         except Fenced as fault:
             self._tell_fenced(where, fault)

@@ -10,12 +10,14 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spotbatch import log
+from spotbatch.claim_story import waste
 from spotbatch.clouds import aws_client
 from spotbatch.clouds.aws import connect
 from spotbatch.clouds.aws_dead_letters import DeadLetters
 from spotbatch.clouds.aws_pool import AutoScalingPool
 from spotbatch.handler import Handled, Handler, reminder
 from spotbatch.ledger import Ledger
+from spotbatch.metrics import embedded
 from spotbatch.notice import MalformedEvent
 
 LONGEST_DELAY = 900
@@ -55,7 +57,8 @@ def batch(records: list[dict[str, Any]], context: Any) -> list[str]:
         total.notices += done.notices
         total.not_ours += done.not_ours
         total.without_drain += done.without_drain
-    _measure(Notices=total.notices, NoticesNotOurs=total.not_ours, NoticesWithoutDrain=total.without_drain)
+        total.requeued += done.requeued
+    _publish_some(Notices=total.notices, NoticesNotOurs=total.not_ours, **_lost(total))
     if len(faults) == len(records):
         raise ExceptionGroup("no message of the batch could be handled", faults)
     return failed
@@ -64,8 +67,8 @@ def batch(records: list[dict[str, Any]], context: Any) -> list[str]:
 def sweep() -> None:
     """Look through the ledger, and publish the backlog by which pools scale. Raises when records cannot be read, after all the others."""
     swept, handled = _handler().sweep()
-    print(_metrics({"Backlog": swept.queued + swept.running}), flush=True)
-    _measure(NoticesWithoutDrain=handled.without_drain)
+    _publish(Backlog=swept.queued + swept.running)
+    _publish_some(**_lost(handled))
     log.say("swept", queued=swept.queued, running=swept.running, requeued=[task.key for task in swept.requeued], rung=swept.rung)
     if swept.bad:
         raise ExceptionGroup("tasks that cannot be read", [ValueError(fault) for fault in swept.bad])
@@ -89,22 +92,18 @@ def _record(handler: Handler, body: str) -> Handled:
         return Handled()
 
 
-def _measure(**counts: int) -> None:
-    """Publish what is not nothing."""
-    if some := {name: count for name, count in counts.items() if count}:
-        print(_metrics(some), flush=True)
+def _lost(handled: Handled) -> dict[str, int]:
+    return {"NoticesWithoutDrain": handled.without_drain, "WasteSeconds": sum(map(waste, handled.requeued))}
 
 
-def _metrics(counts: dict[str, int]) -> str:
-    """A line that CloudWatch reads metrics from; needs no permission.
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
-    directive = {
-        "Namespace": os.environ.get("SPOTBATCH_METRICS") or "spotbatch",
-        "Dimensions": [["Queue"]],
-        "Metrics": [{"Name": name, "Unit": "Count"} for name in counts],
-    }
-    about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-    return json.dumps({"_aws": about, "Queue": _setting("SPOTBATCH_QUEUE").rsplit("/", 1)[-1], **counts})
+def _publish_some(**values: int) -> None:
+    """What is not nothing."""
+    if some := {name: value for name, value in values.items() if value}:
+        _publish(**some)
+
+
+def _publish(**values: int) -> None:
+    log.say("measured", **embedded(_setting("SPOTBATCH_QUEUE"), values, time.time()))
 
 
 @functools.cache
