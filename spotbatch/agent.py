@@ -140,8 +140,6 @@ class Agent:
             self.board.board.level = DRAIN
             if notice.kind == "interruption" and notice.deadline is not None:
                 metrics.meter().sample("NoticeLeadSeconds", left)
-            if notice.kind == "interruption" and notice.deadline is not None:
-                metrics.meter().sample("NoticeLeadSeconds", left)
             say("notice", kind=notice.kind, reason=notice.reason, seconds_left=round(left, 1), sent=notice.sent, delay=round(now - notice.sent, 3))
 
     def terminate(self, *_: object) -> None:
@@ -261,7 +259,6 @@ class Agent:
         if self.notice is not None:
             cause = "interrupted"
         if taken := self.ledger.take_from(task, cause, why):
-            metrics.meter().count("WasteSeconds", waste(taken))
             metrics.meter().count("WasteSeconds", waste(taken))
             say("queued again" if taken.state == "queued" else "task dead", run=task.run, task=task.id, epoch=taken.epoch, cause=cause, why=why)
 
@@ -406,7 +403,6 @@ def main(arguments: list[str] | None = None) -> int:
         queue = chosen.queue or clouds.default_queue()
         host = clouds.host(queue)
         log.start(machine=host.identity().machine)
-        metrics.start(queue)
         metrics.start(queue)
         agent = Agent(queue, chosen.job, host, processes=chosen.processes, lease=chosen.lease, until_empty=chosen.until_empty)
     except clouds.BadQueueName as fault:
