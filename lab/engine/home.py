@@ -41,7 +41,9 @@ class Home:
         if _real_provider():
             _link_real_provider(provider)
         else:
-            _write_launcher(provider, f"PYTHONPATH={_quoted(CHECKOUT)} exec {_quoted(python())} -m lab.provider")
+            _write_launcher(provider, _module("lab.provider"))
+        kubernetes = self._plugins / f"resource-kubernetes-v{version('pulumi-kubernetes')}" / "pulumi-resource-kubernetes"
+        _write_launcher(kubernetes, _module("lab.kubernetes.provider"))
 
     def environment(self, cloud: Mapping[str, str]) -> dict[str, str]:
         """The caller's environment without any Pulumi or AWS setting of theirs, then the lab's and the local cloud's."""
@@ -65,6 +67,10 @@ def write_language_host(folder: Path) -> None:
     """Put a program `pulumi-language-python` into a folder that starts the stand-in with the checkout's own Python."""
     host = CHECKOUT / "lab" / "engine" / "language_host.py"
     _write_launcher(folder / "pulumi-language-python", f"exec {_quoted(python(), host)}")
+
+
+def _module(name: str) -> str:
+    return f"PYTHONPATH={_quoted(CHECKOUT)} exec {_quoted(python())} -m {name}"
 
 
 def _write_launcher(path: Path, script: str) -> None:

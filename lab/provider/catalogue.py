@@ -9,6 +9,8 @@ from lab.provider import (  # noqa: F401
     ec2_gateways,
     ec2_network,
     ec2_security,
+    eks,
+    eks_access,
     events,
     fis,
     iam,

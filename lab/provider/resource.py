@@ -57,6 +57,10 @@ class Resource:
         """What AWS would refuse beyond types and shapes. Unknown values are not in `wanted`."""
         return ()
 
+    def planned(self, wanted: Properties) -> Properties:
+        """What a preview shows of its inputs; where AWS fills in parts of one, with those parts unknown."""
+        return wanted
+
     def create(self, wanted: Properties) -> str:
         raise NotImplementedError
 

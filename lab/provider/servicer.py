@@ -7,17 +7,17 @@ import os
 import random
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from botocore.exceptions import BotoCoreError, ClientError
 from google.protobuf import empty_pb2
-from google.rpc import status_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from lab.provider import judge
 from lab.provider.account import DEFAULT_REGION, Account
 from lab.provider.catalogue import LOOK_UPS, RESOURCES
+from lab.provider.half_made import refuse_with_state
 from lab.provider.resource import Gone, Resource
 from lab.provider.wire import UNKNOWN, Properties, covers, is_known, read, same, write
 
@@ -98,14 +98,14 @@ class StandInProvider(provider_pb2_grpc.ResourceProviderServicer):
         kind = RESOURCES[request.type](self._account, _place(wanted))
         if request.preview:
             unknown = {name: UNKNOWN for name in (*kind.outputs, *_SHARED_OUTPUTS) if name not in wanted}
-            return provider_pb2.CreateResponse(id="", properties=write({**wanted, **unknown}))
+            return provider_pb2.CreateResponse(id="", properties=write({**kind.planned(wanted), **unknown}))
         with _in_words(context, f"creating {request.urn}"):
             identity = kind.create(wanted)
         try:
             kind.finish(identity, wanted)
             live = self._live(kind, identity, wanted)
         except Exception as error:
-            _refuse_with_state(context, identity, wanted, f"{request.urn} was made as {identity}, but is not complete: {error}")
+            refuse_with_state(context, identity, wanted, f"{request.urn} was made as {identity}, but is not complete: {error}")
         return provider_pb2.CreateResponse(id=identity, properties=write({**wanted, **live}))
 
     def Update(self, request: Any, context: Any) -> provider_pb2.UpdateResponse:
@@ -231,13 +231,3 @@ def _in_words(context: Any, doing: str) -> Iterator[None]:
     except (ClientError, BotoCoreError, OSError, ValueError, LookupError) as error:
         log.error("%s: %s", doing, error)
         context.abort(grpc.StatusCode.UNKNOWN, f"{doing}: {error}")
-
-
-def _refuse_with_state(context: Any, identity: str, wanted: Mapping[str, Any], reason: str) -> NoReturn:
-    """Say that a resource exists though its creation failed, so that the engine keeps it in its state instead of losing it."""
-    partial = provider_pb2.ErrorResourceInitFailed(id=identity, properties=write(wanted), inputs=write(wanted), reasons=[reason])
-    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=reason)
-    status.details.add().Pack(partial)
-    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    context.abort(grpc.StatusCode.UNKNOWN, reason)
-    raise AssertionError("abort returns by raising")
