@@ -29,7 +29,8 @@ def lines(task: Task, now: float) -> list[str]:
     stories = claims(task)
     if not any(entry.get("what") == "submitted" for entry in task.history):
         told.append("(the ledger keeps the newest 40 changes: there were earlier ones)")
-    for story in stories:
+    waits = _waits(stories, task, now)
+    for story, wait in zip(stories, waits, strict=True):
         lasted = (now if story.ended is None else story.ended) - story.began
         after = task.items_done if story.ended is None else story.items_after
         told.append(
@@ -37,22 +38,26 @@ def lines(task: Task, now: float) -> list[str]:
             f" items {story.items_before} to {after}, {story.how}" + (f" ({story.why})" if story.why else "")
         )
         if story.how in CAUSES:
-            told.append(f"  cost: {story.unsaved:.1f} s of work at most is done again{_next_wait(story, stories, task, now)}")
+            until = "until the next claim" if story is not stories[-1] else "and nobody has claimed it since"
+            told.append(f"  cost: {story.unsaved:.1f} s of work at most is done again" + (f", {wait:.1f} s {until}" if wait is not None else ""))
     if not stories:
         told.append("nobody has claimed it yet")
     early = [story for story in stories if story.how in CAUSES]
-    again = sum(story.unsaved for story in early)
+    again, waited = sum(story.unsaved for story in early), sum(wait or 0.0 for wait in waits)
     counts = ", ".join(f"{sum(story.how == cause for story in early)} {cause}" for cause in CAUSES)
-    told.append(f"in all: {len(stories)} claims, {len(early)} ended early ({counts}), {again:.1f} s of work at most done again")
+    told.append(
+        f"in all: {len(stories)} claims, {len(early)} ended early ({counts}): {again:.1f} s of work at most done again, {waited:.1f} s waiting for the next"
+    )
     return told
 
 
-def _next_wait(story: ClaimStory, stories: list[ClaimStory], task: Task, now: float) -> str:
-    at = stories.index(story) + 1
-    if at < len(stories):
-        return f", {stories[at].waited:.1f} s until the next claim"
-    waiting = task.state == "queued" and story.ended is not None
-    return f", waiting for {now - (story.ended or now):.1f} s" if waiting else ""
+def _waits(stories: list[ClaimStory], task: Task, now: float) -> list[float | None]:
+    """After each claim that ended early, how long until the next one, or until now; None where nothing waits."""
+    after: list[float | None] = [later.waited for later in stories[1:]]
+    if stories:
+        last = stories[-1].ended
+        after.append(now - last if last is not None and task.state == "queued" else None)
+    return [wait if story.how in CAUSES else None for story, wait in zip(stories, after, strict=True)]
 
 
 def _moment(task: Task) -> str:

@@ -44,7 +44,25 @@ def test_the_story_ends_with_a_sum(told, world):
     story = lines(told, world.clock.now)
     assert story[0].startswith("task 000000 of run run: done, 10 of 10 items")
     assert any("lost (the machine has been silent for 30 s)" in line for line in story)
-    assert story[-1] == "in all: 4 claims, 3 ended early (1 interrupted, 1 lost, 1 failed), 33.0 s of work at most done again"
+    assert story[-1] == (
+        "in all: 4 claims, 3 ended early (1 interrupted, 1 lost, 1 failed): 33.0 s of work at most done again, 7.0 s waiting for the next"
+    )
+
+
+def test_each_early_end_tells_what_it_cost_in_work_and_in_waiting(told, world):
+    costs = [line.strip() for line in lines(told, world.clock.now) if line.startswith("  cost")]
+    assert costs == [
+        "cost: 0.0 s of work at most is done again, 7.0 s until the next claim",
+        "cost: 30.0 s of work at most is done again, 0.0 s until the next claim",
+        "cost: 3.0 s of work at most is done again, 0.0 s until the next claim",
+    ]
+
+
+def test_a_task_that_still_waits_says_so(world):
+    world.submit()
+    world.ledger.give_back(world.claimed(), "interrupted", "notice")
+    world.clock.passes(12)
+    assert "  cost: 0.0 s of work at most is done again, 12.0 s and nobody has claimed it since" in lines(world.task(), world.clock.now)
 
 
 def test_a_task_that_nobody_has_claimed_is_told_so(world):
