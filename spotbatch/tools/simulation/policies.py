@@ -1,5 +1,6 @@
 """Every policy there is, by name."""
 
 from spotbatch.tools.simulation.policy import Policy
+from spotbatch.tools.simulation.published.rows import BASELINES
 
-ALL: dict[str, Policy] = {}
+ALL: dict[str, Policy] = {**BASELINES}

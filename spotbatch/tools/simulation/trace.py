@@ -23,16 +23,12 @@ class Trace:
         """aws, gcp, or both joined by `+`, from the pools' names."""
         return "+".join(sorted({pool.name.split("/")[0] for pool in self.pools}))
 
-    def starts(self, count: int, horizon_s: float, random: np.random.Generator) -> list[float]:
-        """One moment drawn in each of `count` equal parts of the trace; where it is long enough, none whose horizon leaves it."""
+    def starts(self, count: int, run_s: float, random: np.random.Generator) -> list[float]:
+        """One moment drawn in each of `count` equal parts of the trace; where it has room, none that a run of `run_s` seconds would leave."""
         if self.span_s is None:
             return [0.0] * count
-        room = self.span_s - horizon_s if self.span_s >= 2 * horizon_s else self.span_s
+        room = self.span_s - run_s if self.span_s >= 2 * run_s else self.span_s
         return [float(room * (part + random.random()) / count) for part in range(count)]
-
-    def is_ring(self, horizon_s: float) -> bool:
-        """Whether runs read on from the trace's end at its beginning."""
-        return self.span_s is not None and self.span_s < 2 * horizon_s
 
     def pools_for(self, start_s: float, horizon_s: float, random: np.random.Generator) -> tuple[Pool, ...]:
         """The pools of one run: repeated until they cover it, recorded lifetimes in an order of its own."""
