@@ -1,9 +1,11 @@
-"""The stack program: `stacks/Pulumi.<stack>.yaml` says what to deploy, `stacks/aws.py` turns it into components."""
+"""The stack program: `stacks/Pulumi.<stack>.yaml` says what to deploy, `stacks/<cloud>.py` turns it into components."""
+
+import importlib
 
 import pulumi
 
-from stacks import aws
-from stacks.stack_file import read_aws
+from stacks import stack_file
 
-for name, value in aws.declare(read_aws()).items():
-    pulumi.export(name, value)
+for cloud, settings in stack_file.read().items():
+    for name, value in importlib.import_module(f"stacks.{cloud}").declare(settings).items():
+        pulumi.export(name, value)

@@ -39,6 +39,12 @@ _OWNERS = {"subnet_ids": "network.", "tags": ""}
 _ALARM = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:stand-in"
 
 
+def faults(settings: AwsSettings, present: frozenset[str]) -> Iterator[str]:
+    """`path: text` for each fault; `present` has the sections that the file has, faulty ones too."""
+    yield from section_faults(settings, present)
+    yield from value_faults(settings)
+
+
 def value_faults(settings: AwsSettings) -> Iterator[str]:
     """`path: text` for each fault that the components find, paths with the arguments' own names; sections are checked apart."""
     for section, check in _checks(settings).items():

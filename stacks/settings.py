@@ -139,3 +139,102 @@ class AwsSettings(Section):
     group: GroupSettings | None = None
     interruptions: InterruptionSettings | None = None
     drill: DrillSettings | None = None
+
+
+class ClusterSettings(Section):
+    """The cluster: one that exists (`arn`), or else a small one to make, of this Kubernetes (`version`)."""
+
+    arn: str | None = None
+    version: str | None = None
+
+
+class KarpenterSettings(Section):
+    """`Karpenter`, on two nodes of its own unless `controllerNodes` names some."""
+
+    controller_nodes: dict[str, str] | None = None
+    chart_version: str | None = None
+    alarm_topic_arn: str | None = None
+
+
+class LimitSettings(Section):
+    cpu: int
+    memory_gib: int | None = None
+
+
+class RequirementSettings(Section):
+    key: str
+    operator: str
+    values: tuple[str, ...] | None = None
+    min_values: int | None = None
+
+
+class InstanceSettings(Section):
+    types: tuple[str, ...] | None = None
+    categories: tuple[str, ...] | None = None
+    cpus: tuple[int, ...] | None = None
+    newer_than: int | None = None
+    architecture: str | None = None
+    requirements: tuple[RequirementSettings, ...] | None = None
+
+
+class FallbackSettings(Section):
+    pool: str
+    cpu: int | None = None
+
+
+class NodeSettings(Section):
+    image_alias: str | None = None
+    image_release: str | None = None
+    security_group_ids: tuple[str, ...] | None = None
+    root_gib: int | None = None
+    taint_key: str | None = None
+    labels: dict[str, str] | None = None
+
+
+class PoolSettings(Section):
+    """`SpotNodePool`"""
+
+    limits: LimitSettings
+    instances: InstanceSettings | None = None
+    on_demand: FallbackSettings | None = None
+    nodes: NodeSettings | None = None
+
+
+class TolerationSettings(Section):
+    key: str
+    value: str | None = None
+    effect: str | None = None
+
+
+class PodSettings(Section):
+    cpu: str | None = None
+    memory: str | None = None
+    grace_seconds: int | None = None
+    environment: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    tolerations: tuple[TolerationSettings, ...] | None = None
+
+
+class JobSettings(Section):
+    """`SpotJob`, on the stack's queue and pool."""
+
+    run: str
+    tasks: int
+    image: str
+    worker: str
+    parallel: int | None = None
+    pod: PodSettings | None = None
+
+
+class EksSettings(Section):
+    """`spotbatch:eks` in a stack file."""
+
+    tags: dict[str, str] | None = None
+    """Tags of everything that takes tags."""
+    network: NetworkSettings | None = None
+    queue: QueueSettings | None = None
+    cluster: ClusterSettings | None = None
+    karpenter: KarpenterSettings | None = None
+    pool: PoolSettings | None = None
+    job: JobSettings | None = None

@@ -1,12 +1,13 @@
 """Read a stack file's sections, and say what is wrong with it in the file's own terms, all at once."""
 
 import difflib
+import importlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
@@ -14,15 +15,12 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from . import aws_faults
-from .settings import AwsSettings, Section
+from .settings import AwsSettings, EksSettings, Section
 
 PROJECT = "spotbatch"
 
-CLOUDS = ("aws",)
-"""Keys of the project, one for each cloud."""
-
-_SECTIONS = f"a mapping with some of the sections {', '.join(AwsSettings.model_fields)}"
+CLOUDS: Mapping[str, type[Section]] = {"aws": AwsSettings, "eks": EksSettings}
+"""Keys of the project, one for each cloud, and what may stand there; `stacks/<cloud>_faults.py` finds what is wrong with it."""
 
 _EXPECTED = {
     "bool_type": "true or false",
@@ -36,47 +34,67 @@ _EXPECTED = {
 """What was expected, by pydantic's own name for the error."""
 
 
-def read_aws() -> AwsSettings:
-    """The section `spotbatch:aws` of the stack at work. Raises pulumi.RunError with every fault of the file."""
+def read() -> Mapping[str, Section]:
+    """The settings of the stack at work by cloud, of those that its file has. Raises pulumi.RunError with every fault of the file."""
     given = {key.removeprefix(f"{PROJECT}:"): value for key, value in {**get_config_env(), **CONFIG.get()}.items() if key.startswith(f"{PROJECT}:")}
     faults = [f"{PROJECT}:{key}: no such key{_nearest(key, CLOUDS)}" for key in given if key not in CLOUDS]
-    settings, more = parse_aws(given["aws"]) if "aws" in given else (AwsSettings(), [f": missing; allowed: {_SECTIONS}"])
-    faults += [f"{PROJECT}:aws{fault}" for fault in more]
+    found: dict[str, Section] = {}
+    for cloud in CLOUDS:
+        if cloud in given:
+            found[cloud], more = parse(cloud, given[cloud])
+            faults += [f"{PROJECT}:{cloud}{fault}" for fault in more]
+    if not found:
+        faults.append(f"{' or '.join(f'{PROJECT}:{cloud}' for cloud in CLOUDS)}: missing; allowed: one of them or more")
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise pulumi.RunError("\n".join([f"Pulumi.{pulumi.get_stack()}.yaml: {count}, nothing was declared", *(f"  - {fault}" for fault in faults)]))
-    return settings
+    return found
 
 
 def parse_aws(text: str) -> tuple[AwsSettings, list[str]]:
+    """`parse` for the section `spotbatch:aws`."""
+    return cast(tuple[AwsSettings, list[str]], parse("aws", text))
+
+
+def parse_eks(text: str) -> tuple[EksSettings, list[str]]:
+    """`parse` for the section `spotbatch:eks`."""
+    return cast(tuple[EksSettings, list[str]], parse("eks", text))
+
+
+def parse(cloud: str, text: str) -> tuple[Section, list[str]]:
     """Settings from the section as JSON, which is how Pulumi hands it over, and its faults; what is faulty is left out of the settings."""
+    model = CLOUDS[cloud]
     try:
         given = json.loads(text)
     except ValueError:
         given = text
-    if not isinstance(given, Mapping):
-        return AwsSettings(), [f": {given!r} is not allowed; allowed: {_SECTIONS}"]
-    if not given:
-        return AwsSettings(), [f": {{}} is not allowed; allowed: {_SECTIONS}"]
+    if not isinstance(given, Mapping) or not given:
+        return model(), [f": {given!r} is not allowed; allowed: {_sections(model)}"]
     empty = [f".{path}" for path in _empty(given)]
     faults = [f"{path}: empty; allowed: a value, or {{}} for a section that takes its defaults" for path in empty]
     sound = _filled(given)
-    told = _errors(sound)
-    faults += [_told(detail) for detail in told if _path(detail["loc"]) not in empty]
+    told = _errors(model, sound)
+    faults += [_told(model, detail) for detail in told if _path(detail["loc"]) not in empty]
     while told:
         for detail in told:
             _cut(sound, detail["loc"][:-1] if detail["type"] == "missing" else detail["loc"])
-        told = _errors(sound)
-    settings = AwsSettings.model_validate_json(json.dumps(sound))
-    present = frozenset(key for key in given if key in AwsSettings.model_fields)
-    found = [*aws_faults.section_faults(settings, present), *aws_faults.value_faults(settings)]
-    faults += [f".{_as_in_file(fault)}" for fault in dict.fromkeys(found)]
+        told = _errors(model, sound)
+    settings = model.model_validate_json(json.dumps(sound))
+    present = frozenset(key for key in given if key in model.model_fields)
+    # One cloud's SDK takes most of a second to load: only those that the file asks for.
+    found = importlib.import_module(f"stacks.{cloud}_faults").faults(settings, present)
+    spellings = dict(_spellings(model))
+    faults += [f".{_as_in_file(fault, spellings)}" for fault in dict.fromkeys(found)]
     return settings, faults
 
 
-def _errors(given: Mapping[str, Any]) -> list[ErrorDetails]:
+def _sections(model: type[Section]) -> str:
+    return f"a mapping with some of the sections {', '.join(map(to_camel, model.model_fields))}"
+
+
+def _errors(model: type[Section], given: Mapping[str, Any]) -> list[ErrorDetails]:
     try:
-        AwsSettings.model_validate_json(json.dumps(given))
+        model.model_validate_json(json.dumps(given))
     except ValidationError as error:
         return error.errors()
     return []
@@ -90,13 +108,13 @@ def _cut(given: dict[str, Any], loc: tuple[int | str, ...]) -> None:
     given.pop(str(last), None)
 
 
-def _told(detail: ErrorDetails) -> str:
+def _told(model: type[Section], detail: ErrorDetails) -> str:
     path, kind = _path(detail["loc"]), detail["type"]
     if kind == "extra_forbidden":
-        return f"{path}: no such key{_nearest(str(detail['loc'][-1]), _keys(detail['loc'][:-1]))}"
+        return f"{path}: no such key{_nearest(str(detail['loc'][-1]), _keys(model, detail['loc'][:-1]))}"
     if kind == "missing":
         return f"{path}: missing"
-    expected = _EXPECTED.get(kind) or f"a mapping with the keys {', '.join(_keys(detail['loc']))}"
+    expected = _EXPECTED.get(kind) or f"a mapping with the keys {', '.join(_keys(model, detail['loc']))}"
     return f"{path}: {detail['input']!r} is not allowed; allowed: {expected}"
 
 
@@ -104,9 +122,8 @@ def _path(loc: tuple[int | str, ...]) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
 
 
-def _keys(loc: tuple[int | str, ...]) -> list[str]:
+def _keys(model: type[Section], loc: tuple[int | str, ...]) -> list[str]:
     """The keys that are allowed at a place in the section."""
-    model: type[Section] = AwsSettings
     for step in loc:
         if isinstance(step, str):
             fields = {to_camel(name): field for name, field in model.model_fields.items()}
@@ -127,9 +144,9 @@ def _nearest(key: str, known: Any) -> str:
     return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
 
 
-def _as_in_file(fault: str) -> str:
+def _as_in_file(fault: str, spellings: Mapping[str, str]) -> str:
     """A component's words with its arguments spelt as the file spells them."""
-    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda name: _SPELLINGS.get(name[0], name[0]), fault)
+    return re.sub(r"\b[a-z]+(?:_[a-z]+)+\b", lambda name: spellings.get(name[0], name[0]), fault)
 
 
 def _spellings(model: type[Section]) -> Iterator[tuple[str, str]]:
@@ -138,9 +155,6 @@ def _spellings(model: type[Section]) -> Iterator[tuple[str, str]]:
         section = _section(field.annotation)
         if section:
             yield from _spellings(section)
-
-
-_SPELLINGS = dict(_spellings(AwsSettings))
 
 
 def _empty(given: Mapping[str, Any], path: str = "") -> Iterator[str]:

@@ -16,6 +16,11 @@ _STACK = "pulumi:pulumi:Stack$"
 
 Answer = Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]]
 
+
+def _parameter(name: str) -> str:
+    return "1.35.1-20260810" if name.endswith("/release_version") else "ami-0123456789abcdef0"
+
+
 ANSWERS: dict[str, Answer] = {
     "aws:index/getRegion:getRegion": {"id": REGION, "region": REGION, "name": REGION, "description": "", "endpoint": ""},
     "aws:index/getCallerIdentity:getCallerIdentity": {
@@ -32,13 +37,22 @@ ANSWERS: dict[str, Answer] = {
         "zoneIds": ["use1-az1", "use1-az2", "use1-az3", "use1-az4"],
         "groupNames": [],
     },
+    "aws:eks/getCluster:getCluster": lambda args: {
+        "id": args["name"],
+        "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
+        "name": args["name"],
+        "endpoint": "https://0123456789.gr7.us-east-1.eks.amazonaws.com",
+        "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
+        "version": "1.35",
+        "vpcConfig": {"clusterSecurityGroupId": "sg-0123456789abcdef0", "subnetIds": [], "vpcId": "vpc-0123456789abcdef0"},
+    },
     "aws:ssm/getParameter:getParameter": lambda args: {
         "id": args["name"],
         "arn": f"arn:aws:ssm:{REGION}::parameter{args['name']}",
         "name": args["name"],
         "type": "String",
-        "value": "ami-0123456789abcdef0",
-        "insecureValue": "ami-0123456789abcdef0",
+        "value": _parameter(args["name"]),
+        "insecureValue": _parameter(args["name"]),
         "region": REGION,
         "version": 1,
     },

@@ -10,6 +10,9 @@ from pulumi import _types
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
 
+_ARN_PATHS = {"eks": "cluster/"}
+
+
 def resource_class(token: str) -> type | None:
     """The SDK class behind a token like `aws:sqs/queue:Queue`; None where no SDK has one."""
     package, module, name = token.split(":")
@@ -90,7 +93,7 @@ def _filling(key: str, hint: Any, service: str, name: str) -> Any:
         return 1
     if kind is str:
         if key == "arn" or key.endswith("Arn"):
-            return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{name}"
+            return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{_ARN_PATHS.get(service, '')}{name}"
         if key == "region":
             return REGION
         if key in ("url", "queueUrl"):

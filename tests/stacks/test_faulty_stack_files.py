@@ -178,23 +178,23 @@ def test_what_is_no_section_at_all_is_said_to_be_none(text: str):
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({}, "spotbatch:aws: missing; allowed: a mapping with some of the sections"),
+        ({}, "spotbatch:aws or spotbatch:eks: missing; allowed: one of them or more"),
         ({"spotbatch:awz": "{}"}, "spotbatch:awz: no such key; did you mean aws?"),
-        ({"spotbatch:gcp": "{}", "spotbatch:aws": '{"queue": {}}'}, "spotbatch:gcp: no such key; known: aws"),
+        ({"spotbatch:gcp": "{}", "spotbatch:aws": '{"queue": {}}'}, "spotbatch:gcp: no such key; known: aws, eks"),
     ],
     ids=str,
 )
 def test_a_key_of_the_project_that_nobody_reads_is_refused(config: dict[str, str], said: str):
     pulumi.runtime.set_all_config({"aws:region": "us-east-1", **config})
     with pytest.raises(pulumi.RunError, match=said.replace("?", r"\?")):
-        stack_file.read_aws()
+        stack_file.read()
     pulumi.runtime.set_all_config({})
 
 
 def test_the_faults_come_under_the_name_of_the_stack_file():
     pulumi.runtime.set_all_config({"spotbatch:aws": json.dumps({"queue": {"deletData": True}})})
     with pytest.raises(pulumi.RunError) as raised:
-        stack_file.read_aws()
+        stack_file.read()
     pulumi.runtime.set_all_config({})
     assert str(raised.value).endswith(
         ".yaml: 1 fault, nothing was declared\n  - spotbatch:aws.queue.deletData: no such key; did you mean deleteData?"

@@ -14,7 +14,7 @@ from stacks.stack_file import parse_aws
 from tests.components.iam_lint import iam_faults
 from tests.components.recorder import Deployment, deploy
 
-FILES = {path.name.split(".")[1]: path for path in Path("stacks").glob("Pulumi.*.yaml")}
+FILES = {path.name.split(".")[1]: path for path in Path("stacks").glob("Pulumi.*.yaml") if "spotbatch:aws:" in path.read_text()}
 
 
 def settings(stack: str) -> AwsSettings:

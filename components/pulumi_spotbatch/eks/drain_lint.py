@@ -23,7 +23,7 @@ def pod_faults(template: Mapping[str, Any], node_grace_seconds: int) -> Iterator
         if _tolerates_everything(toleration):
             yield (
                 f"tolerations[{index}]",
-                f"{dict(toleration)!r} is not allowed; allowed: one with a key, as a pod that tolerates karpenter.sh/disrupted is left out of the drain",
+                f"{dict(toleration)!r} is not allowed; allowed: one with a key, as the drain leaves out what tolerates karpenter.sh/disrupted",
             )
     longest, grace = node_grace_seconds - SPARE_SECONDS, spec.get("terminationGracePeriodSeconds", 30)
     if grace > longest:

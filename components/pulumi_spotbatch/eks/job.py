@@ -148,7 +148,11 @@ def job_of(name: str, given: SpotJobArgs, namespace: pulumi.Input[str]) -> dict:
             "labels": pod.get("labels", {}),
             "annotations": pod.get("annotations", {}),
             "tolerations": [
-                {"key": one["key"], "operator": "Equal" if "value" in one else "Exists", **{key: one[key] for key in ("value", "effect") if key in one}}
+                {
+                    "key": one["key"],
+                    "operator": "Equal" if "value" in one else "Exists",
+                    **{key: one[key] for key in ("value", "effect") if key in one},
+                }
                 for one in pod.get("tolerations", ())
             ],
         },

@@ -1,5 +1,6 @@
 """Nodes for batch work, which only the cloud takes away from a running pod."""
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
@@ -159,15 +160,16 @@ class SpotNodePool(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(needs), custom_timeouts=pulumi.CustomTimeouts(delete=_LONGEST_DELETE)),
         )
 
+    @functools.cached_property
     def _cluster(self) -> "pulumi.Output[aws.eks.GetClusterResult]":
         return aws.eks.get_cluster_output(name=self._karpenter["cluster_name"], opts=pulumi.InvokeOutputOptions(parent=self))
 
     def _cluster_group(self) -> pulumi.Output[list[str]]:
-        return self._cluster().vpc_config.apply(lambda config: [config.cluster_security_group_id])
+        return self._cluster.vpc_config.apply(lambda config: [config.cluster_security_group_id])
 
     def _pinned_image(self, nodes: Nodes) -> pulumi.Output[str]:
         """The newest image when this was first deployed: a stash keeps what it was given until `image_release` changes."""
-        parameter = self._cluster().version.apply(lambda version: _IMAGE_PARAMETER.format(version=version))
+        parameter = self._cluster.version.apply(lambda version: _IMAGE_PARAMETER.format(version=version))
         newest = aws.ssm.get_parameter_output(name=parameter, opts=pulumi.InvokeOutputOptions(parent=self))
         pin = pulumi.Stash(
             f"{self._name}-image",
