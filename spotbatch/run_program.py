@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
         if (status := _ended(ledger, program)) is not None:
             return status
         log.say("program queued", run=program.run, queue=queue, folder=program.folder)
-        agent = ProgramAgent(queue, program, host, line.lease)
+        agent = ProgramAgent.beside_others(queue, program, host, line.lease, ledger.machines)
         ended = agent.run()
         if (status := agent.status) is not None:
             return status

@@ -10,6 +10,21 @@ class AnotherAgent(OSError):
 
 def hold(queue: str, machine: str) -> None:
     """Be the one until this process ends, however it ends. Raises AnotherAgent."""
+    held = _bound(queue, machine)
+    if held is None:
+        raise AnotherAgent(f"machine {machine}: another agent works on {queue} here already; allowed: one, with as many --processes")
+    held.detach()
+
+
+def free(queue: str, machine: str) -> bool:
+    """Does nobody hold it now?"""
+    held = _bound(queue, machine)
+    if held is not None:
+        held.close()
+    return held is not None
+
+
+def _bound(queue: str, machine: str) -> socket.socket | None:
     name = hashlib.sha256(f"{queue}\n{machine}".encode()).hexdigest()
     held = socket.socket(socket.AF_UNIX)
     try:
@@ -17,5 +32,5 @@ def hold(queue: str, machine: str) -> None:
         held.bind(f"\0spotbatch-{name}")
     except OSError:
         held.close()
-        raise AnotherAgent(f"machine {machine}: another agent works on {queue} here already; allowed: one, with as many --processes") from None
-    held.detach()
+        return None
+    return held

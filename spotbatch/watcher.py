@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from spotbatch.log import say
+from spotbatch.machine import Machine
 from spotbatch.notice import Notice
 from spotbatch.protocols import Host
 from spotbatch.registry import Registry
@@ -61,11 +62,17 @@ class Watcher(threading.Thread):
         record = self._registry.read(machine)
         if record is None or (record.boot, record.agent) != (boot, agent):
             return
-        if record.state == "draining":
-            kind = "interruption" if record.kind == "interruption" else "stop"
-            self._heard(Notice(machine, kind, record.notice_sent or record.beat, record.deadline, record.reason, record.hook))
-        elif record.rebalance_sent:
-            self._heard(Notice(machine, "rebalance", record.rebalance_sent, None, "rebalance recommendation"))
-        if record.due and record.due - self._registry.store.now() < SCHEDULED_AHEAD:
-            # As an interruption: not every maintenance ends the machine, and one that has drained must not idle for ever.
-            self._heard(Notice(machine, "interruption", record.beat, record.due, "scheduled change"))
+        for notice in marks(record, self._registry.store.now()):
+            self._heard(notice)
+
+
+def marks(record: Machine, now: float) -> Iterator[Notice]:
+    """The notices that a machine's record holds, whoever marked it."""
+    if record.state == "draining":
+        kind = "interruption" if record.kind == "interruption" else "stop"
+        yield Notice(record.id, kind, record.notice_sent or record.beat, record.deadline, record.reason, record.hook)
+    elif record.rebalance_sent:
+        yield Notice(record.id, "rebalance", record.rebalance_sent, None, "rebalance recommendation")
+    if record.due and record.due - now < SCHEDULED_AHEAD:
+        # As an interruption: not every maintenance ends the machine, and one that has drained must not idle for ever.
+        yield Notice(record.id, "interruption", record.beat, record.due, "scheduled change")
