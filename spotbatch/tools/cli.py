@@ -14,7 +14,7 @@ from spotbatch.cleaning import Unfinished, remove
 from spotbatch.ledger import Ledger
 from spotbatch.protocols import StoreError
 from spotbatch.submit import BadSubmit, Submission, results, submit
-from spotbatch.tools import explain, status
+from spotbatch.tools import check, explain, savings, status
 from spotbatch.tools.options import Queue, Run, run_record, tasks_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Batch work that survives Spot interruptions.")
@@ -89,7 +89,13 @@ def retry(
     print(f"queued {len(revived)} dead tasks of {run} again")
 
 
-for _name, _module in {"status": status, "explain": explain}.items():
+_COMMANDS = {
+    "status": status,
+    "explain": explain,
+    "savings": savings,
+    "check": check,
+}
+for _name, _module in _COMMANDS.items():
     app.command(_name)(_module.command)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from spotbatch.agent import BEATS_PER_LEASE
 from spotbatch.claim_story import ClaimStory, claims
 from spotbatch.machine import Machine
 from spotbatch.notice import UNANNOUNCED
@@ -53,10 +54,11 @@ def window(submitted: float, tasks: Iterable[Task], now: float) -> Window:
 
 
 def lived_until(machine: Machine, now: float) -> float:
-    """When a machine ended, as far as its record tells; now, if it seems to live."""
+    """When a machine ended, at the latest that its record allows; now, if it seems to live."""
     silent = now - machine.beat > machine.lease
     if machine.state == "active":
-        return machine.beat if silent else now
+        # It went before its next beat was due.
+        return machine.beat + machine.lease / BEATS_PER_LEASE if silent else now
     if machine.kind == "interruption" or machine.reason.startswith(UNANNOUNCED):
         # It may outlive its deadline a little, and then says so.
         return min(now, max(machine.deadline or 0.0, machine.beat))
@@ -95,9 +97,9 @@ def machine_times(
             found.append(MachineTime(machine, name, told | {"boot": 0.0, "waiting": 0.0, "leaving": 0.0}))
         if machine is None:
             continue
-        # Whoever finished a task was alive then, whatever its last beat.
+        # Whoever finished or saved was alive then, whatever its last beat.
         everybodys = [*ours.get(name, []), *theirs.get(name, [])]
-        end = max([lived_until(machine, now), *(claim.ended for claim in everybodys if claim.ended and claim.how == "done")])
+        end = max([lived_until(machine, now), *(_alive_at(claim) for claim in everybodys)])
         first, last = max(run.begin, _launched(machine)), min(run.end, end)
         if last <= first:
             continue
@@ -106,6 +108,10 @@ def machine_times(
         told = _split(first, last, machine.registered, machine.drained or last, mine, foreign, windows)
         found.append(MachineTime(machine, name, told, free_hour(machine, now)))
     return [time for time in found if time.all_seconds > 0]
+
+
+def _alive_at(claim: ClaimStory) -> float:
+    return claim.ended if claim.ended and claim.how == "done" else max(claim.began, claim.saved)
 
 
 def _launched(machine: Machine) -> float:

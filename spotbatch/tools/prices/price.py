@@ -1,5 +1,6 @@
 """A price, and everything that must be said with it."""
 
+import datetime
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ class Price:
     date: str
     """Of the table, or of the moment at which the cloud was asked."""
     source: str
+    day: datetime.date
+    """The day that stands for `date`."""
 
     def __str__(self) -> str:
         return f"{self.instance_type} {self.kind} {self.region} ${self.usd_per_hour:.4f} an hour, {self.date}, {self.source}"

@@ -24,7 +24,7 @@ class PriceTables:
     def on_demand(self, instance_type: str, region: str, wanted: datetime.date) -> Price:
         """Raises NoPrice."""
         for table, row in self._nearest(instance_type, region, wanted, "on_demand"):
-            return Price(float(row["on_demand"]), "on-demand", instance_type, region, table.date, table.what)
+            return Price(float(row["on_demand"]), "on-demand", instance_type, region, table.date, table.what, table.day)
         raise NoPrice(self._missing(instance_type, region, ("on_demand",), "on-demand price"))
 
     def spot(self, instance_type: str, region: str, wanted: datetime.date) -> Price:
@@ -33,12 +33,12 @@ class PriceTables:
         advised = next(self._nearest(instance_type, region, wanted, "discount_percent"), None)
         if published and (not advised or published[0].days_from(wanted) <= advised[0].days_from(wanted)):
             table, row = published
-            return Price(float(row["spot"]), "spot", instance_type, region, table.date, table.what)
+            return Price(float(row["spot"]), "spot", instance_type, region, table.date, table.what, table.day)
         if advised:
             table, row = advised
             full, percent = self.on_demand(instance_type, region, wanted), float(row["discount_percent"])
             source = f"{table.what}: {percent:g} % off the on-demand price of {full.date}"
-            return Price(full.usd_per_hour * (1 - percent / 100), "spot", instance_type, region, table.date, source)
+            return Price(full.usd_per_hour * (1 - percent / 100), "spot", instance_type, region, table.date, source, table.day)
         raise NoPrice(self._missing(instance_type, region, ("spot", "discount_percent"), "Spot price"))
 
     def discounts(self, instance_type: str, region: str) -> list[Discount]:
@@ -87,8 +87,7 @@ class PriceTables:
         known = [key for table in self._tables for key, row in table.rows.items() if any(row.get(column) for column in columns)]
         types = {kind for _, kind in known}
         if instance_type not in types:
-            here = {kind for where, kind in known if where == region} or types
-            return f"instance type {instance_type!r}: the shipped tables have no {what} of it; near are {_near(instance_type, here)}"
+            return f"instance type {instance_type!r}: the shipped tables have no {what} of it; near are {_near(instance_type, types)}"
         having = {where for where, kind in known if kind == instance_type}
         return f"region {region!r}: the shipped tables have no {what} of {instance_type} there, but in {_near(region, having)}"
 
