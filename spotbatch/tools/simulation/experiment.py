@@ -57,13 +57,14 @@ class Experiment:
     def run(self, names: list[str], progress: Callable[[str, int], None] = lambda name, starts: None, processes: int = PROCESSES) -> "Outcomes":
         """Every start under every policy. `progress` hears how many more starts of which policy are done."""
         settings = self.settings()
-        found: Outcomes = {name: [None] * len(settings) for name in names}  # type: ignore[dict-item, list-item]
+        found: dict[str, dict[int, Outcome]] = {name: {} for name in names}
         # The product's own code takes longest: first, so that no core waits for it at the end.
-        jobs = [(name, range(at, min(at + AT_ONCE, len(settings)))) for name in sorted(names, key="ours".__ne__) for at in range(0, len(settings), AT_ONCE)]
+        parts = [range(at, min(at + AT_ONCE, len(settings))) for at in range(0, len(settings), AT_ONCE)]
+        jobs = [(name, part) for name in sorted(names, key="ours".__ne__) for part in parts]
         for name, numbers, outcomes in _results(settings, jobs, min(processes, os.cpu_count() or 1)):
-            found[name][numbers.start : numbers.stop] = outcomes
+            found[name].update(zip(numbers, outcomes, strict=True))
             progress(name, len(numbers))
-        return found
+        return {name: [done[number] for number in range(len(settings))] for name, done in found.items()}
 
     def told(self, name: str, number: int) -> Outcome:
         """One start again, with what each machine did."""

@@ -79,9 +79,7 @@ def figures(outcomes: dict[str, list[Outcome]], baseline: str, undisturbed_hours
 def _measured(found: list[Outcome], undisturbed_hours: float, work_s: float) -> dict[str, Numbers]:
     rest = [0.0 if outcome.finished else (work_s - outcome.useful_s) / 3600 for outcome in found]
     makespan = [outcome.makespan_s / outcome.ideal_s - 1 for outcome in found]
-    paid = [
-        (outcome.spot_hours + outcome.on_demand_hours + more) / undisturbed_hours - 1 for outcome, more in zip(found, rest, strict=True)
-    ]
+    paid = [(outcome.spot_hours + outcome.on_demand_hours + more) / undisturbed_hours - 1 for outcome, more in zip(found, rest, strict=True)]
     cost = [(outcome.spot_cost + outcome.on_demand_hours + more) / undisturbed_hours for outcome, more in zip(found, rest, strict=True)]
     return dict(zip(METRICS, (100 * np.array(makespan), 100 * np.array(paid), 100 * (1 - np.array(cost))), strict=True))
 

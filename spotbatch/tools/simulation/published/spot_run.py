@@ -28,7 +28,6 @@ class _Machine:
     since: float = 0.0
     item: int | None = None
     done_here: list[int] = field(default_factory=list)
-    gone: bool = False
 
 
 class SpotRun:
@@ -71,7 +70,7 @@ class SpotRun:
         finished = not self.left
         self.now = self.now if finished else horizon
         for machine in list(self.machines.values()):
-            self._close_phase(machine)
+            self._close_phase(machine, keep=True)
             self._bill(machine, taken=False)
         for place in list(self.searches):
             self._stop_searching(place)
@@ -184,9 +183,9 @@ class SpotRun:
         assert item is not None
         need = self.items[item] - self.kept[item]
         self._spend(machine, "work", need)
-        self._spend(machine, "checkpoint", self.now - machine.since - need)
+        self._spend(machine, "checkpoint", max(0.0, self.now - machine.since - need))
         self.kept[item] = self.items[item]
-        machine.since, machine.item = self.now, None
+        machine.since, machine.item, machine.phase = self.now, None, "drain"
         machine.done_here.append(item)
         self.left -= 1
         if self.left:
