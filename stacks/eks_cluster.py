@@ -37,7 +37,7 @@ def declare(
         agent = aws.eks.Addon("cluster-pod-identity", cluster_name=made.name, addon_name="eks-pod-identity-agent", tags=tags)
         # What takes the ARN also needs the agent: pods that start before it have no keys.
         name, arn = made.name, pulumi.Output.all(made.arn, agent.id).apply(lambda known: known[0])
-        endpoint, authority = made.endpoint, made.certificate_authority.apply(lambda one: one.data)
+        endpoint, authority = made.endpoint, made.certificate_authority.apply(lambda one: one.data or "")
     kubeconfig = _kubeconfig(arn, name, endpoint, authority)
     return Cluster(name, arn, kubeconfig, kubernetes.Provider("cluster", kubeconfig=kubeconfig, enable_server_side_apply=True))
 

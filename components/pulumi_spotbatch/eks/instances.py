@@ -53,7 +53,7 @@ def check_instances(faults: Faults, instances: Instances) -> None:
     if types is not None:
         for other in ("categories", "cpus", "newer_than"):
             if other in instances:
-                faults.add(f"instances.{other}", instances[other], "left out where instances.types names the machines")
+                faults.add(f"instances.{other}", instances.get(other), "left out where instances.types names the machines")
     kinds = {architecture(name) for name in types or () if spelled_right(name)} | (
         {instances["architecture"]} if "architecture" in instances else set()
     )

@@ -147,16 +147,13 @@ def job_of(name: str, given: SpotJobArgs, namespace: pulumi.Input[str]) -> dict:
             "grace_seconds": grace,
             "labels": pod.get("labels", {}),
             "annotations": pod.get("annotations", {}),
-            "tolerations": [
-                {
-                    "key": one["key"],
-                    "operator": "Equal" if "value" in one else "Exists",
-                    **{key: one[key] for key in ("value", "effect") if key in one},
-                }
-                for one in pod.get("tolerations", ())
-            ],
+            "tolerations": [_toleration(one) for one in pod.get("tolerations", ())],
         },
     )
+
+
+def _toleration(one: Toleration) -> dict[str, str]:
+    return {**one, "operator": "Equal" if "value" in one else "Exists"}
 
 
 _QUANTITY = r"([0-9]+(\.[0-9]+)?|\.[0-9]+)(m|[kMGTPE]|[KMGTPE]i)?"

@@ -59,7 +59,7 @@ def job(
                             "name": CONTAINER,
                             "image": pod["image"],
                             "command": list(pod["command"]),
-                            "env": [*({"name": key, "value": value} for key, value in pod["environment"].items()), _POD_UID],
+                            "env": [*({"name": key, "value": value} for key, value in pod["environment"].items()), *_WHO],
                             "resources": {"requests": dict(pod["requests"]), "limits": {"memory": pod["requests"]["memory"]}},
                             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                         }
@@ -70,7 +70,10 @@ def job(
     }
 
 
-_POD_UID = {"name": "SPOTBATCH_POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+_WHO = [
+    {"name": f"SPOTBATCH_POD_{field.upper()}", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.{field}"}}}
+    for field in ("name", "uid")
+]
 
 
 def _on_exit(action: str, *codes: int) -> dict[str, Any]:

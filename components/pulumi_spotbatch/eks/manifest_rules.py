@@ -4,10 +4,12 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pulumi
+
+_DEFINITIONS = Path(__file__).parent / "crds"
 
 _STAND_INS = {"id": "subnet-0", "role": "role", "alias": "al2023@v1"}
 """For what only the cloud knows, by field; anything else unknown is taken for some text."""
@@ -32,7 +34,7 @@ def manifest_faults(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 @functools.cache
 def _schema(kind: str) -> dict[str, Any]:
-    return json.loads(resources.files(__package__).joinpath("crds", f"{kind}.json").read_text())
+    return json.loads((_DEFINITIONS / f"{kind}.json").read_text())
 
 
 def _known(value: Any, field: str) -> Any:

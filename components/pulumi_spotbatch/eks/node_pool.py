@@ -125,8 +125,8 @@ class SpotNodePool(pulumi.ComponentResource):
         kind = self._resource(f"{name}-class", described, [])
         pools = [self._resource(f"{name}-{role}", pool, [kind]) for role, pool in pool_manifests(name, given).items()]
 
-        names = [pool.metadata["name"] for pool in pools]
-        self.pool_name, self.node_class_name = names[0], kind.metadata["name"]
+        names = [_name_of(pool) for pool in pools]
+        self.pool_name, self.node_class_name = names[0], _name_of(kind)
         self.on_demand_pool_name = names[-1] if "on_demand" in given else pulumi.Output.from_input("")
         self._placement: Placement = {
             "cluster_name": self._karpenter["cluster_name"],
@@ -177,6 +177,11 @@ class SpotNodePool(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["input"], replacement_trigger=nodes.get("image_release", "")),
         )
         return pin.output
+
+
+def _name_of(resource: "kubernetes.apiextensions.CustomResource") -> pulumi.Output[str]:
+    # The SDK's class declares no outputs, but has those of its inputs.
+    return resource.metadata["name"]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def pool_manifests(name: str, given: SpotNodePoolArgs) -> dict[str, dict[str, Any]]:
@@ -246,8 +251,9 @@ def checked(name: str, args: SpotNodePoolArgs) -> SpotNodePoolArgs:
         faults.say("name", f"{name!r} is not allowed; allowed: up to 52 small letters, digits and -, as Kubernetes calls the pool so")
     instances, nodes = given.get("instances", {}), given.get("nodes", {})
     check_instances(faults, instances)
-    if given.get("on_demand", {}).get("pool") == "same" and "cpu" in given.get("on_demand", {}):
-        faults.add("on_demand.cpu", given["on_demand"]["cpu"], "left out with pool same: limits.cpu holds for both")
+    on_demand = given.get("on_demand", {})
+    if on_demand.get("pool") == "same" and "cpu" in on_demand:
+        faults.add("on_demand.cpu", on_demand["cpu"], "left out with pool same: limits.cpu holds for both")
     if "image_alias" in nodes and "image_release" in nodes:
         faults.add("nodes.image_release", nodes["image_release"], "left out where nodes.image_alias is given: change the alias instead")
     subnets = given.get("subnet_ids")
