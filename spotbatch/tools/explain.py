@@ -45,9 +45,8 @@ def lines(task: Task, now: float) -> list[str]:
     early = [story for story in stories if story.how in CAUSES]
     again, waited = sum(story.unsaved for story in early), sum(wait or 0.0 for wait in waits)
     counts = ", ".join(f"{sum(story.how == cause for story in early)} {cause}" for cause in CAUSES)
-    told.append(
-        f"in all: {len(stories)} claims, {len(early)} ended early ({counts}): {again:.1f} s of work at most done again, {waited:.1f} s waiting for the next"
-    )
+    cost = f"{again:.1f} s of work at most done again, {waited:.1f} s waiting for the next"
+    told.append(f"in all: {len(stories)} claims, {len(early)} ended early ({counts}): {cost}")
     return told
 
 
