@@ -93,6 +93,10 @@ class SimulatedAgent(Agent):
         # The beats in between would move this on.
         self.board.board.alive_until = math.inf
 
+    @property
+    def drained(self) -> bool:
+        return self._told_drained
+
     def passes(self, kind: str, seconds: float) -> None:
         """Let the worker spend so many seconds on a kind of thing; what it is cut short at counts up to there."""
         assert self.actor is not None

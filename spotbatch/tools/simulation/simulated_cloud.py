@@ -5,6 +5,7 @@ import logging
 import random
 from typing import Any
 
+from spotbatch.agent import LEASE_SECONDS
 from spotbatch.checkpoint import Damaged
 from spotbatch.handler import Handler, reminder
 from spotbatch.ledger import Ledger
@@ -108,8 +109,7 @@ class SimulatedCloud:
 
     def job(self, passes: Any) -> SimulatedItems:
         workload = self.setting.workload
-        stateful = workload.resumable and (workload.state_write_s or workload.restore_s)
-        return (SimulatedSteps if stateful else SimulatedItems)(self.tally, workload, passes)
+        return (SimulatedSteps if workload.resumable else SimulatedItems)(self.tally, workload, passes)
 
     def _upload(self, key: str) -> None:
         """A checkpoint takes its time, and may end in an error."""
@@ -161,7 +161,7 @@ class SimulatedCloud:
             self.market.release(machine.grant)
         if not self.timeline.ended:
             self._event("aws.ec2", "EC2 Instance State-change Notification", {"instance-id": machine.name, "state": "terminated"})
-            self._sweep_soon()
+            self._sweep_later()
             self.fleet.gone(machine)
 
     def _bulk_drop(self) -> None:
@@ -191,18 +191,17 @@ class SimulatedCloud:
         for machine in self.machines.values():
             machine.beat()
 
-    def _sweep_soon(self) -> None:
-        """The timer's next sweep that may find something: the others are left out."""
-        since = self.timeline.now - self.setting.start_s
+    def _sweep_later(self) -> None:
+        """The timer's first sweep after the lease of a machine that has just gone; earlier ones would find nothing that its event did not."""
+        since = self.timeline.now + LEASE_SECONDS - self.setting.start_s
         due = self.setting.start_s + (since // TIMER_SECONDS + 1) * TIMER_SECONDS
-        if self._sweep_at is None:
+        if due != self._sweep_at:
             self._sweep_at = due
             self.timeline.at(due, self._sweep)
 
     def _sweep(self) -> None:
-        self._sweep_at = None
-        self._beats()
-        self._handler.sweep()
-        owners = {record["machine"] for record in self._store.tasks_in("running")}
-        if any(not self.machines[owner].alive for owner in owners):
-            self._sweep_soon()
+        """Left out where no gone machine holds a task."""
+        if any(not self.machines[record["machine"]].alive for record in self._store.tasks_in("running")):
+            self._beats()
+            self._handler.sweep()
+            self._sweep_later()

@@ -71,8 +71,8 @@ class SimulatedSteps(SimulatedItems):
     checkpoint_items = 1_000_000
     spacing = staticmethod(by_age_and_cost)
 
-    def save_state(self) -> bytes:
-        return STATE
+    def save_state(self) -> bytes | None:
+        return STATE if self._workload.state_write_s or self._workload.restore_s else None
 
     def restore_state(self, state: bytes | None) -> None:
         if state is not None:

@@ -102,11 +102,12 @@ class SimulatedMachine:
         self._timeline.at(self._timeline.now + self._poll_phase, self._lead_out)
 
     def _lead_out(self) -> None:
-        """Look and step, and again until the machine is gone."""
+        """Look and step, and again until everything is given back."""
         if self.alive and self.agent is not None:
-            self.agent.watcher.look()
+            if self.agent.notice is None:
+                self.agent.watcher.look()
             self.agent.step()
-            if self.agent.notice is not None:
+            if self.agent.notice is not None and not self.agent.drained:
                 self._timeline.at(self._timeline.now + STEP_SECONDS, self._lead_out)
 
     def beat(self) -> None:
