@@ -170,7 +170,8 @@ def _saves(seen: Seen) -> Question:
     slowest = max(state.seconds for state in states)
     # As text in the payload; then the record that names it.
     save = slowest + seen.speed.seconds(_encoded(largest)) + seen.speed.latency
-    told = f"a state of {_size(largest.size)} takes {_seconds(save)} to save, at {_size(seen.speed.bytes_per_second)}/s from here"
+    what = f"a state of {_size(largest.size)}" if largest.size else "a checkpoint, without a state,"
+    told = f"{what} takes {_seconds(save)} to save, at {_size(seen.speed.bytes_per_second)}/s from here"
     allowed = _margin(seen.notice)
     advice = "save less: only what cannot be made again, or the name of what is in a bucket already"
     if save > seen.notice:
