@@ -11,7 +11,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: help
 help: ## show this list
 	@grep -hE '^[a-z|-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
-	@echo '  LANE=unit|engine|flow|fire for make test; STACK=local|dev|prod|prod-asg for up, preview, down and plan (default: local)'
+	@echo '  LANE=unit|engine|flow|fire|kubernetes for make test; STACK=local|dev|prod|prod-asg|eks|eks-local for up, preview, down and plan (default: local)'
+	@echo '  KUBERNETES=1 for make setup and make lab: with a Kubernetes API server, whose programs are built once (about 20 minutes on two cores)'
 
 .venv/ready: pyproject.toml requirements.txt
 	@test -n "$(SYSTEM_PYTHON)" || { echo "Python 3.11 or newer is needed, and none of python3.13, python3.12, python3.11, python3 is one"; exit 1; }
@@ -22,7 +23,7 @@ help: ## show this list
 
 .PHONY: setup
 setup: .venv/ready ## .venv, requirements, Pulumi CLI and the local cloud; nothing to do the second time
-	@$(PYTHON) -m lab setup
+	@$(PYTHON) -m lab setup $(if $(KUBERNETES),--kubernetes)
 
 .PHONY: demo
 demo: setup ## deploy to a local cloud, take machines away, lose nothing
@@ -42,7 +43,7 @@ check: setup ## what a pull request must pass: lint, format, types, imports, tes
 
 .PHONY: lab lab-stop
 lab: setup ## start the local cloud alone, and print how to reach it
-	@$(PYTHON) -m lab start
+	@$(PYTHON) -m lab start $(if $(KUBERNETES),--kubernetes)
 lab-stop: .venv/ready ## stop it, with every machine it started
 	@$(PYTHON) -m lab stop
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -21,26 +22,32 @@ from lab.engine.go_tool import ToolError
 from lab.engine.plan import plan_text
 from lab.engine.real_account import run_for_real
 from lab.engine.stack import EngineError
+from lab.kubernetes import LocalCluster
+from lab.kubernetes.programs import CLUSTER as CLUSTER_PROGRAMS
+from lab.kubernetes.programs import KARPENTER, get_programs
 from lab.places import CHECKOUT, state_folder
 from lab.progress import ProgressDisplay
 
-LOCAL = "local"
-"""The stack that lives in the lab alone. Any other goes to the account of whoever calls, unless --lab is given."""
+LOCAL = ("local", "eks-local")
+"""Stacks that live in the lab alone. Any other goes to the account of whoever calls, unless --lab is given."""
 
 CLOUD = state_folder() / "cloud"
+CLUSTER = state_folder() / "cluster"
 ENGINE = state_folder() / "engine"
 
 app = typer.Typer(
     help="""A cloud on this machine, and the real Pulumi engine to deploy to it.
 
-    `up`, `preview` and `down` of stack `local` run here: the local cloud is started if need be, and your own Pulumi and AWS settings
-    are neither read nor changed. Of any other stack they run plain `pulumi` with your own Pulumi home, backend and credentials, in your
-    account; with --lab they run here too. `plan` always runs here and needs no credentials.""",
+    `up`, `preview` and `down` of stacks `local` and `eks-local` run here: the local cloud is started if need be, for `eks-local` with a
+    Kubernetes API server, and your own Pulumi, AWS and Kubernetes settings are neither read nor changed. Of any other stack they run plain
+    `pulumi` with your own Pulumi home, backend and credentials, in your account; with --lab they run here too. `plan` always runs here and
+    needs no credentials.""",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 Stack = Annotated[str, typer.Argument(help="name of a file stacks/Pulumi.STACK.yaml", metavar="STACK")]
+Kubernetes = Annotated[bool, typer.Option("--kubernetes", help="with a Kubernetes API server; its programs are built once, which takes a while")]
 Lab = Annotated[bool, typer.Option("--lab", help="in the local cloud, whatever the stack is")]
 
 
@@ -53,7 +60,7 @@ class Action(StrEnum):
 
 
 @app.command()
-def setup() -> None:
+def setup(kubernetes: Kubernetes = False) -> None:
     """Get the Pulumi CLI and MiniStack; nothing to do the second time."""
     with ProgressDisplay() as progress:
         progress("MiniStack, the local cloud")
@@ -65,12 +72,15 @@ def setup() -> None:
                 raise
             # The rest of the project works without it, so `make test` can go on and say at its end what it left out.
             print(f"WARNING: whatever needs the real Pulumi engine will not run: {missing}", file=sys.stderr)
+        if kubernetes:
+            get_programs((*CLUSTER_PROGRAMS, KARPENTER), progress)
 
 
 @app.command()
-def start() -> None:
+def start(kubernetes: Kubernetes = False) -> None:
     """Start the local cloud, and print how to reach it."""
-    _say_where(_cloud())
+    cloud = _cloud()
+    _say_where(cloud, _cluster() if kubernetes else None)
 
 
 @app.command()
@@ -79,6 +89,8 @@ def stop() -> None:
     cloud = LocalCloud.attach(CLOUD)
     if cloud:
         cloud.stop()
+    if cluster := LocalCluster.attach(CLUSTER):
+        cluster.stop()
     Engine.forget(ENGINE)
     print("stopped" if cloud else "the local cloud was not running")
 
@@ -90,7 +102,7 @@ def status() -> None:
     if not cloud:
         print("the local cloud is not running (make lab)")
         raise typer.Exit(1)
-    _say_where(cloud)
+    _say_where(cloud, LocalCluster.attach(CLUSTER))
     table = Table("machine", "type", "zone", "state", "taken in", "fleet or group")
     for machine in cloud.market.living():
         left = f"{max(0, machine.deadline - time.time()):.0f} s" if machine.deadline else ""
@@ -102,10 +114,10 @@ def status() -> None:
 @app.command()
 def up(stack: Stack, lab: Lab = False) -> None:
     """`pulumi up`: without a question in the lab, with Pulumi's own question in a real account."""
-    if lab or stack == LOCAL:
-        cloud = _cloud()
-        _end(_engine(cloud).stack(stack, print).up())
-        _say_where(cloud)
+    if lab or stack in LOCAL:
+        cloud, cluster = _cloud(), _cluster_of(stack)
+        _end(_engine(cloud, cluster).stack(stack, print).up())
+        _say_where(cloud, cluster)
     else:
         run_for_real("up", stack)
 
@@ -113,8 +125,8 @@ def up(stack: Stack, lab: Lab = False) -> None:
 @app.command()
 def preview(stack: Stack, lab: Lab = False) -> None:
     """`pulumi preview`."""
-    if lab or stack == LOCAL:
-        _end(_engine(_cloud()).stack(stack, print).preview("--diff"))
+    if lab or stack in LOCAL:
+        _end(_engine(_cloud(), _cluster_of(stack)).stack(stack, print).preview("--diff"))
     else:
         run_for_real("preview", stack)
 
@@ -122,10 +134,10 @@ def preview(stack: Stack, lab: Lab = False) -> None:
 @app.command()
 def down(stack: Stack, lab: Lab = False) -> None:
     """`pulumi destroy`: without a question in the lab, with Pulumi's own question in a real account."""
-    if not (lab or stack == LOCAL):
+    if not (lab or stack in LOCAL):
         run_for_real("destroy", stack)
     elif cloud := LocalCloud.attach(CLOUD):
-        _end(_engine(cloud).stack(stack, print).destroy())
+        _end(_engine(cloud, _cluster_of(stack)).stack(stack, print).destroy())
     else:
         print("the local cloud is not running: nothing is deployed in it")
 
@@ -170,15 +182,32 @@ def _cloud() -> LocalCloud:
     return LocalCloud(CLOUD).start(background=True)
 
 
-def _engine(cloud: LocalCloud) -> Engine:
+def _cluster_of(stack: str) -> LocalCluster | None:
+    """The cluster for a stack that declares Kubernetes objects."""
+    path = CHECKOUT / "stacks" / f"Pulumi.{stack}.yaml"
+    declares = path.exists() and "spotbatch:eks" in (yaml.safe_load(path.read_text()).get("config") or {})
+    return _cluster() if declares else None
+
+
+def _cluster() -> LocalCluster:
+    """The cluster that runs, else a new one."""
+    if running := LocalCluster.attach(CLUSTER):
+        return running
+    with ProgressDisplay() as progress:
+        get_programs(CLUSTER_PROGRAMS, progress)
+        progress("starting the Kubernetes API server")
+        return LocalCluster(CLUSTER).start(background=True)
+
+
+def _engine(cloud: LocalCloud, cluster: LocalCluster | None = None) -> Engine:
     with ProgressDisplay() as progress:
         cli = get_cli(progress)
-    return Engine(CHECKOUT, ENGINE, cloud.environment, cli)
+    return Engine(CHECKOUT, ENGINE, {**cloud.environment, **(cluster.environment if cluster else {})}, cli)
 
 
-def _say_where(cloud: LocalCloud) -> None:
+def _say_where(cloud: LocalCloud, cluster: LocalCluster | None = None) -> None:
     print("The local cloud answers here (make lab-stop ends it):")
-    for name, value in cloud.environment.items():
+    for name, value in {**cloud.environment, **(cluster.environment if cluster else {})}.items():
         print(f"  export {name}={value}")
 
 

@@ -23,6 +23,8 @@ from lab.progress import ProgressDisplay
 from spotbatch import clouds
 from spotbatch.ledger import Ledger
 from spotbatch.task import Task
+from spotbatch.tools.prices.price_tables import PriceTables
+from spotbatch.tools.savings_after import AssumedMachine, account
 
 ETL = CHECKOUT / "examples/etl"
 SPOTBATCH = str(python().with_name("spotbatch"))
@@ -132,6 +134,7 @@ def demo(folder: Path, console: Console, progress: ProgressDisplay) -> Report:
         job_seconds = time.monotonic() - worked
         results = tool(SPOTBATCH, "results", RUN, "--queue", queue)
         machines = cloud.market.machines()
+        saved = account(ledger, queue, RUN, PriceTables(), AssumedMachine())
         notices = moments(cloud.market.history(), "notice")
 
         progress("pulumi destroy of stack local")
@@ -158,6 +161,7 @@ def demo(folder: Path, console: Console, progress: ProgressDisplay) -> Report:
         stretch=SIXTH_HOUR,
         notice_seconds=NOTICE_SECONDS,
         timings=timings(tasks, notices, replay.taken),
+        saved=saved,
         equal=results == expected,
         declared=by_component(resources),
         destroyed=destroyed.changes.get("delete", 0),

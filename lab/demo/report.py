@@ -8,6 +8,7 @@ from rich.table import Table
 from lab.demo.count import Count
 from lab.demo.timings import Timings, middle_and_worst
 from lab.demo.trace import Stretch
+from spotbatch.tools.savings_after import Account
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Report:
     stretch: Stretch
     notice_seconds: float
     timings: Timings
+    saved: Account
     equal: bool
     declared: list[tuple[str, int, str]]
     destroyed: int
@@ -48,6 +50,7 @@ def show(report: Report, console: Console) -> None:
     table.add_row("results twice", _good(len(counted.results_twice), "; ".join(counted.results_twice[:3])))
     table.add_row("notice -> given back", middle_and_worst(report.timings.given_back))
     table.add_row("deadline -> queued again", middle_and_worst(report.timings.queued_again))
+    table.add_row("saved net of waste", _saved(report.saved))
     table.add_row("result", "[green]equal, byte for byte, to an undisturbed run[/]" if report.equal else "[red]DIFFERS from an undisturbed run[/]")
     console.print(table)
 
@@ -64,6 +67,15 @@ def show(report: Report, console: Console) -> None:
     console.print(
         f"{verdict} {report.seconds:.0f} s in all. Another environment: stacks/Pulumi.dev.yaml. Your own job: examples/etl/etl.py.", highlight=False
     )
+
+
+def _saved(saved: Account) -> str:
+    """At the prices of these types in the cloud, each with its date; the lab itself costs nothing."""
+    net, billed = saved.percent(saved.net_usd), saved.percent(saved.net_usd - saved.free_usd)
+    kinds = {kind: sorted({price.date for price in saved.prices if price.kind == kind}) for kind in ("on-demand", "spot")}
+    dates = ", ".join(f"{kind} of {' and '.join(found)}" for kind, found in kinds.items())
+    types = ", ".join(sorted({price.instance_type for price in saved.prices}))
+    return f"{billed:.0f} % of on demand, {net:.0f} % with AWS's free first hour; {types} in {saved.prices[0].region}, prices {dates}"
 
 
 def _good(number: int, which: str) -> str:

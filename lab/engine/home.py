@@ -46,8 +46,8 @@ class Home:
         _write_launcher(kubernetes, _module("lab.kubernetes.provider"))
 
     def environment(self, cloud: Mapping[str, str]) -> dict[str, str]:
-        """The caller's environment without any Pulumi or AWS setting of theirs, then the lab's and the local cloud's."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AWS_"))}
+        """The caller's environment without any Pulumi, AWS or Kubernetes setting of theirs, then the lab's and the local cloud's."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AWS_", "KUBECONFIG"))}
         return {
             **kept,
             "PULUMI_HOME": str(self.folder / "home"),

@@ -99,11 +99,19 @@ class KubernetesApi:
         with self._lock:
             if (api_version, kind) not in self._kinds:
                 root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
-                served = self._call("GET", root)["resources"]
+                served = self._served(root)
                 self._kinds |= {(api_version, entry["kind"]): (entry["name"], entry["namespaced"]) for entry in served if "/" not in entry["name"]}
             if (api_version, kind) not in self._kinds:
                 raise Refused(404, f'no matches for kind "{kind}" in version "{api_version}"')
             return self._kinds[api_version, kind]
+
+    def _served(self, root: str) -> list[dict[str, Any]]:
+        try:
+            return self._call("GET", root)["resources"]
+        except Refused as refused:
+            if refused.code == 404:
+                return []
+            raise
 
     def _call(
         self, method: str, path: str, query: list[tuple[str, str]] | None = None, body: Any = None, content: str = "application/json"
@@ -122,7 +130,7 @@ class KubernetesApi:
             )
         except client.ApiException as error:
             raise Refused(error.status or 0, _words(error)) from error
-        return json.loads(answer[0].data)
+        return json.loads(answer.data)
 
 
 def conditions(manifest: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What the Karpenter release that lab/tools pins brings along: its charts and the definitions of its objects."""
 
+import json
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ def module_folder() -> Path:
         raise ToolError("Go is not on PATH (https://go.dev/dl), and Karpenter's charts come from its Go module") from None
     if told.returncode:
         raise ToolError(f"{' '.join(command)} failed:\n{told.stdout}{told.stderr}")
-    return Path(yaml.safe_load(told.stdout)["Dir"])
+    return Path(json.loads(told.stdout)["Dir"])
 
 
 def chart_folder(chart: str) -> Path:

@@ -27,12 +27,14 @@ class LocalCluster:
     As a context manager it lives as long as the block, and ends by itself if this process is killed. `start(background=True)` outlives
     this process; `LocalCluster.attach(folder)` finds it again, also to stop it.
 
-    `folder` holds its data, keys and logs, and is emptied at the start. Programs that are missing are built first, which takes minutes once.
+    `folder` holds its data, keys and logs, and is emptied at the start. `plays_karpenter` makes pools ready in the controller's place (see
+    `PlayedKarpenter`); it is off where the real one runs. Programs that are missing are built first, which takes minutes once.
     Raises `ToolError` where they cannot be built, RuntimeError with the log's end if one does not start.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, plays_karpenter: bool = True) -> None:
         self.folder = folder.absolute()
+        self._plays_karpenter = plays_karpenter
         self._process: subprocess.Popen[bytes] | None = None
         self._address: dict[str, Any] = {}
 
@@ -79,6 +81,7 @@ class LocalCluster:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         settings = {"folder": str(self.folder), "programs": programs, "owner": None if background else os.getpid()}
+        settings["plays_karpenter"] = self._plays_karpenter
         with (self.folder / "cluster.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [str(python()), "-m", "lab.kubernetes.server", json.dumps(settings)],

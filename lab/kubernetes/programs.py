@@ -23,7 +23,7 @@ def find_program(name: str) -> Path:
     """The program if it was built before. Raises `ToolError` that says how to build it."""
     path = _tool(name).path
     if not path.exists():
-        raise ToolError(f"{name} has not been built yet: {path} does not exist (make setup-kubernetes)")
+        raise ToolError(f"{name} has not been built yet: {path} does not exist (make setup KUBERNETES=1)")
     return path
 
 

@@ -20,6 +20,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from urllib3.exceptions import HTTPError
+
+from lab.kubernetes.api import KubernetesApi
+from lab.kubernetes.played_karpenter import PlayedKarpenter
+from lab.kubernetes.refused import Refused
+
 START_SECONDS = 90.0
 OWNER_CHECK_SECONDS = 0.25
 _PR_SET_PDEATHSIG = 1
@@ -139,7 +145,7 @@ class ControlPlane:
 
 
 def main(settings: dict[str, Any]) -> None:
-    """`settings`: folder, programs (name to path), owner (pid, or null)."""
+    """`settings`: folder, programs (name to path), owner (pid, or null), plays_karpenter."""
     folder, owner = Path(settings["folder"]), settings["owner"]
     plane = ControlPlane(folder, settings["programs"])
     told: list[int] = []
@@ -150,7 +156,12 @@ def main(settings: dict[str, Any]) -> None:
         address = {"pid": os.getpid(), "server": plane.server}
         (folder / "cluster.json.new").write_text(json.dumps(address))
         (folder / "cluster.json.new").replace(folder / "cluster.json")
+        played = PlayedKarpenter(KubernetesApi((folder / "kubeconfig").read_text())) if settings["plays_karpenter"] else None
         while not told and not plane.fault() and (owner is None or os.getppid() == owner):
+            if played:
+                # Its objects are not known before their definitions are, and may change or go while it looks.
+                with contextlib.suppress(Refused, HTTPError):
+                    played.look()
             time.sleep(OWNER_CHECK_SECONDS)
         if plane.fault():
             sys.exit(plane.fault())

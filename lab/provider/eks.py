@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import yaml
 
 from lab.provider import shapes
+from lab.provider.account import Account
 from lab.provider.fault import Fault
+from lab.provider.look_ups import look_up
 from lab.provider.resource import Resource, lost_tags, resource
 from lab.provider.wanted import Wanted
 from lab.provider.wire import UNKNOWN, Properties, same
@@ -26,10 +28,15 @@ class EksResource(Resource):
         return {**shapes.request({**wanted, "tags": None}, shapes.input_shape(*self.shape), self.renames), **tags}
 
     def retag(self, arn: str, old: Properties, new: Properties) -> None:
-        if lost := lost_tags(old, new):
-            self.client("eks").untag_resource(resourceArn=arn, tagKeys=lost)
+        for lost in lost_tags(old, new):
+            # MiniStack heeds the first key of a request only.
+            self.client("eks").untag_resource(resourceArn=arn, tagKeys=[lost])
         if new.get("tags"):
             self.client("eks").tag_resource(resourceArn=arn, tags=new["tags"])
+
+    def tags(self, arn: str) -> Properties:
+        """Those of now; a description keeps showing those of the creation."""
+        return self.client("eks").list_tags_for_resource(resourceArn=arn)["tags"]
 
     def refuse_changes(self, old: Properties, new: Properties, possible: frozenset[str]) -> None:
         """MiniStack keeps a cluster and a node group as they were made: better to say so than to report a change that did not happen."""
@@ -83,7 +90,7 @@ class Cluster(EksResource):
             "vpcConfig": vpc,
             "accessConfig": found.get("accessConfig") or None,
             "enabledClusterLogTypes": sorted(entry for types in logs for entry in types) or None,
-            "tags": found.get("tags", {}),
+            "tags": self.tags(found["arn"]),
         }
 
     def update(self, identity: str, old: Properties, new: Properties) -> None:
@@ -140,7 +147,7 @@ class NodeGroup(EksResource):
             "resources": [{"autoscalingGroups": groups}],
             "subnetIds": found["subnets"],
             "taints": found.get("taints") or None,
-            "tags": found.get("tags", {}),
+            "tags": self.tags(found["nodegroupArn"]),
         }
 
     def update(self, identity: str, old: Properties, new: Properties) -> None:
@@ -160,6 +167,13 @@ class NodeGroup(EksResource):
             if not low <= desired <= high:
                 wording = f"InvalidParameterException: desired capacity {desired} must be from minimum {low} to maximum {high}"
                 yield Fault.allowed("scalingConfig.desiredSize", desired, wording)
+
+
+@look_up("eks/getCluster:getCluster")
+def _cluster(account: Account, asked: Properties) -> Properties:
+    found = Cluster(account, asked.get("region", "")).read(asked["name"], {})
+    authority = found.pop("certificateAuthority")
+    return {**{name: value for name, value in found.items() if value is not None}, "certificateAuthorities": [authority], "id": asked["name"]}
 
 
 def role_faults(wanted: Wanted, name: str) -> Iterator[Fault]:

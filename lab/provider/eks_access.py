@@ -43,7 +43,7 @@ class AccessEntry(EksResource):
             "type": found["type"],
             "userName": found.get("username") or None,
             "kubernetesGroups": found.get("kubernetesGroups") or None,
-            "tags": found.get("tags", {}),
+            "tags": self.tags(found["accessEntryArn"]),
         }
 
     def update(self, identity: str, old: Properties, new: Properties) -> None:
@@ -122,9 +122,9 @@ class PodIdentityAssociation(EksResource):
 
     def update(self, identity: str, old: Properties, new: Properties) -> None:
         names = ("roleArn", "disableSessionTags", "targetRoleArn", "policy")
+        self.refuse_changes(old, new, frozenset(names))
         settings = {name: new[name] for name in names if new.get(name) is not None}
-        found = self.client("eks").update_pod_identity_association(clusterName=new["clusterName"], associationId=identity, **settings)
-        self.retag(found["association"]["associationArn"], old, new)
+        self.client("eks").update_pod_identity_association(clusterName=new["clusterName"], associationId=identity, **settings)
 
     def delete(self, identity: str, known: Properties) -> None:
         self.client("eks").delete_pod_identity_association(clusterName=known["clusterName"], associationId=identity)
@@ -157,7 +157,7 @@ class Addon(EksResource):
             "clusterName": cluster,
             "addonName": name,
             "arn": found["addonArn"],
-            "tags": found.get("tags", {}),
+            "tags": self.tags(found["addonArn"]),
         }
 
     def update(self, identity: str, old: Properties, new: Properties) -> None:

@@ -20,7 +20,7 @@ _REGION_NAMES = {
 }
 
 
-def _look_up(token: str) -> Callable[[LookUp], LookUp]:
+def look_up(token: str) -> Callable[[LookUp], LookUp]:
     def declare(function: LookUp) -> LookUp:
         LOOK_UPS[f"aws:{token}"] = function
         return function
@@ -28,25 +28,25 @@ def _look_up(token: str) -> Callable[[LookUp], LookUp]:
     return declare
 
 
-@_look_up("index/getCallerIdentity:getCallerIdentity")
+@look_up("index/getCallerIdentity:getCallerIdentity")
 def _identity(account: Account, _: Properties) -> Properties:
     me = account.client("sts").get_caller_identity()
     return {"accountId": me["Account"], "arn": me["Arn"], "userId": me["UserId"], "id": me["Account"]}
 
 
-@_look_up("index/getRegion:getRegion")
+@look_up("index/getRegion:getRegion")
 def _region(account: Account, asked: Properties) -> Properties:
     region = asked.get("region") or asked.get("name") or account.region
     words = _REGION_NAMES.get(region, region)
     return {"region": region, "name": region, "id": region, "endpoint": f"ec2.{region}.amazonaws.com", "description": words}
 
 
-@_look_up("index/getPartition:getPartition")
+@look_up("index/getPartition:getPartition")
 def _partition(account: Account, _: Properties) -> Properties:
     return {"partition": PARTITION, "id": PARTITION, "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
 
 
-@_look_up("index/getAvailabilityZones:getAvailabilityZones")
+@look_up("index/getAvailabilityZones:getAvailabilityZones")
 def _zones(account: Account, asked: Properties) -> Properties:
     zones = _ec2(account, asked).describe_availability_zones(Filters=_filters(asked))["AvailabilityZones"]
     state, without = asked.get("state"), set(asked.get("excludeNames", [])) | set(asked.get("excludeZoneIds", []))
@@ -55,7 +55,7 @@ def _zones(account: Account, asked: Properties) -> Properties:
     return {**asked, **found, "groupNames": [_place(account, asked)], "id": _place(account, asked), "region": _place(account, asked)}
 
 
-@_look_up("ssm/getParameter:getParameter")
+@look_up("ssm/getParameter:getParameter")
 def _parameter(account: Account, asked: Properties) -> Properties:
     decrypt = asked.get("withDecryption", True)
     found = account.client("ssm", asked.get("region")).get_parameter(Name=asked["name"], WithDecryption=decrypt)["Parameter"]
@@ -64,7 +64,7 @@ def _parameter(account: Account, asked: Properties) -> Properties:
     return {**shown, "value": found["Value"], "insecureValue": plain, "withDecryption": decrypt, "region": _place(account, asked)}
 
 
-@_look_up("ec2/getVpc:getVpc")
+@look_up("ec2/getVpc:getVpc")
 def _vpc(account: Account, asked: Properties) -> Properties:
     only = {"VpcIds": [asked["id"]]} if asked.get("id") else {}
     filters = [*_filters(asked), *([{"Name": "is-default", "Values": ["true"]}] if asked.get("default") else [])]
@@ -74,7 +74,7 @@ def _vpc(account: Account, asked: Properties) -> Properties:
     return {**asked, **shown, "state": vpc.get("State", "available"), "tags": tag_map(vpc.get("Tags")), "region": _place(account, asked)}
 
 
-@_look_up("ec2/getSubnet:getSubnet")
+@look_up("ec2/getSubnet:getSubnet")
 def _subnet(account: Account, asked: Properties) -> Properties:
     subnet = _one(_subnets_of(account, asked), "EC2 Subnet")
     arn = f"arn:{PARTITION}:ec2:{_place(account, asked)}:{account.id}:subnet/{subnet['SubnetId']}"
@@ -83,12 +83,12 @@ def _subnet(account: Account, asked: Properties) -> Properties:
     return {**asked, **shown, **zone, "defaultForAz": subnet.get("DefaultForAz", False), "region": _place(account, asked)}
 
 
-@_look_up("ec2/getSubnets:getSubnets")
+@look_up("ec2/getSubnets:getSubnets")
 def _subnets(account: Account, asked: Properties) -> Properties:
     return {**asked, "ids": sorted(subnet["SubnetId"] for subnet in _subnets_of(account, asked)), "id": _place(account, asked)}
 
 
-@_look_up("ec2/getAmi:getAmi")
+@look_up("ec2/getAmi:getAmi")
 def _image(account: Account, asked: Properties) -> Properties:
     only = {"Owners": asked["owners"]} if asked.get("owners") else {}
     images = _ec2(account, asked).describe_images(Filters=_filters(asked), **only)["Images"]
@@ -99,7 +99,7 @@ def _image(account: Account, asked: Properties) -> Properties:
     return {**asked, **shown, "rootDeviceName": image.get("RootDeviceName", ""), "creationDate": image.get("CreationDate", "")}
 
 
-@_look_up("ec2/getInstanceType:getInstanceType")
+@look_up("ec2/getInstanceType:getInstanceType")
 def _machine_type(account: Account, asked: Properties) -> Properties:
     kind = _one(_ec2(account, asked).describe_instance_types(InstanceTypes=[asked["instanceType"]])["InstanceTypes"], "EC2 Instance Type")
     processor = kind.get("ProcessorInfo", {}).get("SupportedArchitectures", [])
@@ -113,13 +113,13 @@ def _machine_type(account: Account, asked: Properties) -> Properties:
     }
 
 
-@_look_up("ec2/getInstanceTypes:getInstanceTypes")
+@look_up("ec2/getInstanceTypes:getInstanceTypes")
 def _machine_types(account: Account, asked: Properties) -> Properties:
     pages = _ec2(account, asked).get_paginator("describe_instance_types").paginate(Filters=_filters(asked))
     return {**asked, "instanceTypes": sorted(kind["InstanceType"] for page in pages for kind in page["InstanceTypes"]), "id": _place(account, asked)}
 
 
-@_look_up("ec2/getInstanceTypeOfferings:getInstanceTypeOfferings")
+@look_up("ec2/getInstanceTypeOfferings:getInstanceTypeOfferings")
 def _offerings(account: Account, asked: Properties) -> Properties:
     """Which types a place offers. Without a filter by type, those that the emulator knows."""
     by = asked.get("locationType", "region")

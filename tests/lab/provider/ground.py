@@ -60,6 +60,16 @@ class Ground:
         return self.make("lambda/function:Function", role=self.role.outputs["arn"])
 
     @cached_property
+    def cluster(self) -> str:
+        return self.make("eks/cluster:Cluster", roleArn=self.role.outputs["arn"]).id
+
+    @cached_property
+    def user_entry(self) -> Made:
+        return self.make(
+            "eks/accessEntry:AccessEntry", clusterName=self.cluster, principalArn=self.make("iam/role:Role").outputs["arn"], type="STANDARD"
+        )
+
+    @cached_property
     def rule(self) -> Made:
         return self.make("cloudwatch/eventRule:EventRule")
 
@@ -123,6 +133,15 @@ class Ground:
             "ec2/spotFleetRequest:SpotFleetRequest": lambda: self.fleet_settings,
             "ec2/subnet:Subnet": lambda: {"vpcId": self.vpc, "cidrBlock": "10.0.1.0/24"},
             "ec2/vpcEndpoint:VpcEndpoint": lambda: {"vpcId": self.vpc, "routeTableIds": [self.table]},
+            "eks/accessEntry:AccessEntry": lambda: {"clusterName": self.cluster, "principalArn": self.role.outputs["arn"]},
+            "eks/accessPolicyAssociation:AccessPolicyAssociation": lambda: {
+                "clusterName": self.cluster,
+                "principalArn": self.user_entry.inputs["principalArn"],
+            },
+            "eks/addon:Addon": lambda: {"clusterName": self.cluster},
+            "eks/cluster:Cluster": lambda: {"roleArn": self.role.outputs["arn"]},
+            "eks/nodeGroup:NodeGroup": lambda: {"clusterName": self.cluster, "nodeRoleArn": self.role.outputs["arn"]},
+            "eks/podIdentityAssociation:PodIdentityAssociation": lambda: {"clusterName": self.cluster, "roleArn": self.role.outputs["arn"]},
             "iam/instanceProfile:InstanceProfile": lambda: {"role": self.role.id},
             "iam/rolePolicy:RolePolicy": lambda: {"role": self.role.id},
             "iam/rolePolicyAttachment:RolePolicyAttachment": lambda: {"role": self.role.id},

@@ -42,6 +42,9 @@ MAPPING, GROUP = "lambda/eventSourceMapping:EventSourceMapping", "autoscaling/gr
 RULE, TARGET = "cloudwatch/eventRule:EventRule", "cloudwatch/eventTarget:EventTarget"
 ALARM, ROLE = "cloudwatch/metricAlarm:MetricAlarm", "iam/role:Role"
 INLINE, DRILL = "iam/rolePolicy:RolePolicy", "fis/experimentTemplate:ExperimentTemplate"
+EKS, NODES, ENTRY = "eks/cluster:Cluster", "eks/nodeGroup:NodeGroup", "eks/accessEntry:AccessEntry"
+POD_IDENTITY = "eks/podIdentityAssociation:PodIdentityAssociation"
+ACCESS_POLICY = "eks/accessPolicyAssociation:AccessPolicyAssociation"
 HOOK, BUCKET = "autoscaling/lifecycleHook:LifecycleHook", "s3/bucket:Bucket"
 
 
@@ -296,6 +299,30 @@ FAULTS = [
     Planted(DRILL, _drill(action=_named("durationBeforeInterruption", "PT1M")), "actions[0].parameters", "PT2M to PT15M"),
     Planted(DRILL, _drill(action=_named("duration", "PT2M")), "actions[0].parameters", "durationBeforeInterruption"),
     Planted(DRILL, {"stopConditions": [{"source": "aws:cloudwatch:alarm"}]}, "stopConditions[0].value", "the alarm's ARN"),
+    Planted(EKS, {"vpcConfig": {"subnetIds": ["subnet-1"]}}, "vpcConfig.subnetIds", "at least two different AZs"),
+    Planted(EKS, {"accessConfig": {"authenticationMode": "IAM"}}, "accessConfig.authenticationMode", "API_AND_CONFIG_MAP"),
+    Planted(EKS, {"roleArn": "some-role"}, "roleArn", "not a valid role ARN"),
+    Planted(EKS, {"version": "latest"}, "version", "1.NN"),
+    Planted(EKS, {"vpcConfig": GONE}, "vpcConfig", "is required"),
+    Planted(
+        EKS,
+        {"vpcConfig": {"subnetIds": ["subnet-1", "subnet-2"], "endpointPublicAccess": False}},
+        "vpcConfig.endpointPrivateAccess",
+        "cannot be false",
+    ),
+    Planted(NODES, {"scalingConfig": {"minSize": 2, "desiredSize": 1, "maxSize": 3}}, "scalingConfig.desiredSize", "from minimum 2 to maximum 3"),
+    Planted(NODES, {"taints": [{"key": "batch", "effect": "NoSchedule"}]}, "taints[0].effect", "NO_SCHEDULE"),
+    Planted(NODES, {"capacityType": "spot"}, "capacityType", "ON_DEMAND, SPOT"),
+    Planted(NODES, {"amiType": "AL2023"}, "amiType", "AL2023_x86_64_STANDARD"),
+    Planted(ENTRY, {"type": "EC2_SPOT"}, "type", "EC2_LINUX"),
+    Planted(ENTRY, {"kubernetesGroups": ["system:nodes"]}, "kubernetesGroups", "left out, or type STANDARD"),
+    Planted(ENTRY, {"principalArn": "some-role"}, "principalArn", "the ARN of an IAM role or user"),
+    Planted(POD_IDENTITY, {"serviceAccount": "Karpenter"}, "serviceAccount", "not a valid Kubernetes name"),
+    Planted(POD_IDENTITY, {"roleArn": GONE}, "roleArn", "is required"),
+    Planted(ACCESS_POLICY, {"policyArn": "AmazonEKSClusterAdminPolicy"}, "policyArn", "cluster-access-policy"),
+    Planted(ACCESS_POLICY, {"accessScope": {"type": "namespace"}}, "accessScope.namespaces", "one name or more"),
+    Planted("eks/addon:Addon", {"configurationValues": "replicas: 2"}, "configurationValues", "JSON"),
+    Planted("eks/addon:Addon", {"resolveConflictsOnCreate": "PRESERVE"}, "resolveConflictsOnCreate", "NONE, OVERWRITE"),
     Planted(BUCKET, {"bucket": "Some_Bucket"}, "bucket", "not valid"),
     Planted(BUCKET, {"bucket": "10.0.0.1"}, "bucket", "IP address"),
     Planted("s3/bucketPolicy:BucketPolicy", {"bucket": "another"}, "policy", "Policy has invalid resource"),

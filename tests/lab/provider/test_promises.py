@@ -10,7 +10,7 @@ from pulumi.runtime.proto import provider_pb2
 
 from lab.cloud import LocalCloud
 from lab.provider.resource import RESOURCES
-from lab.provider.wire import Properties, read
+from lab.provider.wire import UNKNOWN, Properties, read
 
 from .engine_side import EngineSide, Refused
 from .ground import Ground
@@ -204,3 +204,32 @@ def test_the_program_ends_at_once_when_the_engine_interrupts_it(cloud: LocalClou
         program.send_signal(2)
         assert program.wait(timeout=5) == 0
         assert time.monotonic() - started < 2
+
+
+def test_a_cluster_stays_while_it_has_node_groups(engine: EngineSide, ground: Ground) -> None:
+    cluster = engine.make("eks/cluster:Cluster", ground.settings("eks/cluster:Cluster"))
+    nodes = engine.make("eks/nodeGroup:NodeGroup", {**ground.settings("eks/nodeGroup:NodeGroup"), "clusterName": cluster.id})
+    with pytest.raises(Refused, match="Cluster has nodegroups attached"):
+        engine.remove(cluster)
+    engine.remove(nodes)
+    engine.remove(cluster)
+
+
+def test_an_access_entry_needs_a_cluster_that_takes_them(engine: EngineSide, ground: Ground) -> None:
+    wanted = {**ground.settings("eks/cluster:Cluster"), "accessConfig": {"authenticationMode": "CONFIG_MAP"}}
+    cluster = engine.make("eks/cluster:Cluster", wanted)
+    with pytest.raises(Refused, match="authentication mode must be set to one of"):
+        engine.make("eks/accessEntry:AccessEntry", {**ground.settings("eks/accessEntry:AccessEntry"), "clusterName": cluster.id})
+    engine.remove(cluster)
+
+
+def test_what_the_labs_clusters_cannot_change_is_said_instead_of_reported_as_done(engine: EngineSide, ground: Ground) -> None:
+    wanted = ground.settings("eks/cluster:Cluster")
+    cluster = engine.make("eks/cluster:Cluster", wanted)
+    with pytest.raises(Refused, match="cannot change version in place"):
+        engine.change(cluster, {**wanted, "version": "1.37"})
+    engine.remove(cluster)
+
+
+def test_a_new_clusters_security_group_is_unknown_in_a_preview(engine: EngineSide) -> None:
+    assert engine.preview("eks/cluster:Cluster", SOUND["eks/cluster:Cluster"])["vpcConfig"]["clusterSecurityGroupId"] == UNKNOWN
