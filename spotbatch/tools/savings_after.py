@@ -19,6 +19,10 @@ FARTHEST_DAYS = 180
 """A price from further away than this from the run is remarked on."""
 
 
+FREE = "first hour not billed"
+"""The line of machines that AWS took back in their first hour."""
+
+
 class Prices(Protocol):
     """Who can say what a machine costs: `PriceTables` or `LivePrices`."""
 
@@ -66,6 +70,11 @@ class Account:
     def net_usd(self) -> float:
         return sum(line.usd for line in self.lines)
 
+    @property
+    def free_usd(self) -> float:
+        """What the free first hour gives; without it, the net saving is so much less."""
+        return sum(line.usd for line in self.lines if line.name == FREE)
+
     def percent(self, usd: float) -> float:
         """Of what the same work costs on demand."""
         return 100 * usd / self.on_demand_usd if self.on_demand_usd else 0.0
@@ -91,6 +100,7 @@ class Account:
             "gross_percent": round(self.percent(self.gross_usd), 2),
             "net_usd": round(self.net_usd, 6),
             "net_percent": round(self.percent(self.net_usd), 2),
+            "net_percent_all_billed": round(self.percent(self.net_usd - self.free_usd), 2),
             "useful_hours": round(useful, 5),
             "waste_hours": round(waste, 5),
             "waste_percent": round(100 * waste / useful, 2) if useful else 0.0,
@@ -156,28 +166,26 @@ class _PaidTimes:
         self._times: list[tuple[MachineTime, Price, Price, bool]] = []
         self.assumed = 0
         known: dict[tuple[str, str], tuple[Price, Price]] = {}
-        faults: dict[str, None] = {}
+        faults: list[str] = []
         for time in times:
             machine = time.machine
             own_type = machine.instance_type if machine else ""
             instance_type, where = own_type or assumed.instance_type, _region(machine.zone if machine else "") or assumed.region
             self.assumed += not own_type
             if not instance_type or not where:
-                faults["the records of this run's machines name no instance type or zone: say --types TYPE --region REGION to price them as such"] = (
-                    None
-                )
+                faults.append("the records of this run's machines name no instance type or zone: say --types TYPE --region REGION")
                 continue
-            if (instance_type, where) not in known and not faults:
+            if (instance_type, where) not in known:
                 try:
                     known[instance_type, where] = prices.on_demand(instance_type, where, wanted), prices.spot(instance_type, where, wanted)
                 except NoPrice as fault:
-                    faults[str(fault)] = None
-            if not faults:
+                    faults.append(str(fault))
+            if (instance_type, where) in known:
                 # Without a type it is no machine of a cloud, and is priced as the Spot machine that was named.
                 spot = machine is None or machine.spot or not own_type
                 self._times.append((time, *known[instance_type, where], spot))
         if faults:
-            raise NoPrice("\n".join(faults))
+            raise NoPrice("\n".join(dict.fromkeys(faults)))
         self.all_prices = [price for pair in known.values() for price in pair]
         self.region = next(iter(known))[1] if known else ""
         self.on_demand_usd = sum(self._usd(time, full, "useful") for time, full, _, _ in self._times)
@@ -195,7 +203,7 @@ class _PaidTimes:
         free = [(time, spot) for time, _, spot, is_spot in self._times if time.free and is_spot]
         if free:
             usd = sum(spot.usd_per_hour * time.all_seconds / 3600 for time, spot in free)
-            found.append(Line("first hour not billed", usd, sum(time.all_seconds for time, _ in free) / 3600))
+            found.append(Line(FREE, usd, sum(time.all_seconds for time, _ in free) / 3600))
         return found
 
     def _hours(self, kind: str) -> float:
