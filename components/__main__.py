@@ -12,13 +12,13 @@ from pulumi.provider.server import ComponentInitError
 
 
 class Host(ComponentProvider):
-    """Serves every component of `pulumi_spotbatch.aws`, and hands a fault in the arguments on as it is, without a traceback."""
+    """Serves every component of `pulumi_spotbatch`, and hands a fault in the arguments on as it is, without a traceback."""
 
     def __init__(self) -> None:
-        from pulumi_spotbatch import aws
+        from pulumi_spotbatch import aws, eks
 
-        exported = [getattr(aws, name) for name in aws.__all__]
-        components = [cls for cls in exported if issubclass(cls, pulumi.ComponentResource)]
+        exported = [getattr(cloud, name) for cloud in (aws, eks) for name in cloud.__all__]
+        components = [one for one in exported if isinstance(one, type) and issubclass(one, pulumi.ComponentResource)]
         super().__init__(components, "spotbatch", version=version("spotbatch"))
 
     def construct(self, *args: Any, **kwargs: Any) -> Any:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from pulumi_spotbatch import aws as components
+from pulumi_spotbatch import aws, eks
 from pulumi_spotbatch.aws import QueueAccess, Template
+from pulumi_spotbatch.eks import KarpenterAccess, Placement
 
 JOB = Path(__file__).parent / "job"
 """A job to pack."""
@@ -32,12 +33,32 @@ STOP_ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:dead-letters"
 
 SCALING = {"queue_name": "tasks", "max": 10, "tasks_per_unit": 1}
 
+CLUSTER = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/batch"
+
+KARPENTER: KarpenterAccess = {
+    "cluster_name": "batch",
+    "node_role_name": "karpenter-node-1a2b3c4",
+    "interruption_queue": "karpenter-interruptions-1a2b3c4",
+}
+
+PLACEMENT: Placement = {"cluster_name": "batch", "pool_names": ["batch-workers"], "taint_key": "batch", "grace_seconds": 120}
+
 SAMPLES: dict[str, dict[str, Any]] = {
     "InterruptionDrill": {"pool_tag": "workers-work-test", "stop_alarm_arn": STOP_ALARM, "tags": {"team": "batch"}},
     "InterruptionHandler": {"queue": QUEUE, "group_names": ["workers"], "drill_source": True, "tags": {"team": "batch"}},
+    "Karpenter": {"cluster_arn": CLUSTER, "subnet_ids": SUBNETS, "tags": {"team": "batch"}},
     "Network": {"tags": {"team": "batch"}},
     "SpotAutoScalingGroup": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": SCALING, "tags": {"team": "batch"}},
     "SpotFleet": {"template": TEMPLATE, "subnet_ids": SUBNETS, "scaling": SCALING, "tags": {"team": "batch"}},
+    "SpotJob": {
+        "queue": QUEUE,
+        "pool": PLACEMENT,
+        "run": "clips",
+        "tasks": 100,
+        "image": "job:1.0",
+        "worker": "thumbnails:Thumbnails",
+        "tags": {"team": "batch"},
+    },
     "SpotLaunchTemplate": {
         "worker": "thumbnails:Thumbnails",
         "queue": QUEUE,
@@ -45,6 +66,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "code": {"folder": str(JOB)},
         "tags": {"team": "batch"},
     },
+    "SpotNodePool": {"karpenter": KARPENTER, "subnet_ids": SUBNETS, "limits": {"cpu": 1000}, "tags": {"team": "batch"}},
     "SqsTaskQueue": {"tags": {"team": "batch"}},
 }
 """Least arguments by class name, with tags; add yours with the component."""
@@ -52,4 +74,4 @@ SAMPLES: dict[str, dict[str, Any]] = {
 
 def component(name: str) -> Any:
     """The exported class of that name."""
-    return getattr(components, name)
+    return getattr(eks if hasattr(eks, name) else aws, name)

@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 from tests.components.recorder import Deployment, deploy
-from tests.components.samples import SAMPLES
+from tests.components.samples import SAMPLES, component
 
 FOLDER = Path(__file__).parents[2] / "components"
 SCHEMA = Path(__file__).parent / "golden" / "schema.json"
@@ -44,9 +44,7 @@ def _camel_key(key: str) -> str:
 
 @pytest.mark.parametrize("kind", sorted(SAMPLES))
 def test_a_program_in_another_language_gets_the_same_resources(kind: str):
-    from pulumi_spotbatch import aws
-
-    ours = deploy(lambda: getattr(aws, kind)("first", SAMPLES[kind]))
+    ours = deploy(lambda: component(kind)("first", SAMPLES[kind]))
     theirs = construct(kind, camel(SAMPLES[kind]))
     assert {request.urn: request.inputs for request in theirs.requests} == {request.urn: request.inputs for request in ours.requests}
 

@@ -12,13 +12,19 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 from pulumi.provider.experimental.analyzer import Analyzer
-from pulumi_spotbatch import aws as components
+from pulumi_spotbatch import aws as on_aws
+from pulumi_spotbatch import eks
 
 from tests.components.recorder import Deployment, deploy
 from tests.components.samples import SAMPLES, component
 from tests.components.type_tables import resource_class
 
-NAMES = sorted(name for name in components.__all__ if issubclass(getattr(components, name), pulumi.Resource))
+
+def _is_resource(exported: Any) -> bool:
+    return isinstance(exported, type) and issubclass(exported, pulumi.Resource)
+
+
+NAMES = sorted(name for cloud in (on_aws, eks) for name in cloud.__all__ if _is_resource(getattr(cloud, name)))
 
 UNTAGGED = {"aws:s3/bucketObjectv2:BucketObjectv2"}
 """Objects take ten tags at most, fewer than their owner may have set."""
@@ -202,8 +208,9 @@ def test_the_component_host_can_infer_one_schema_for_all():
     assert [definition.name for definition in found["type_definitions"].values() if definition.properties == {}] == []
 
 
-def test_importing_the_components_loads_no_service_of_the_sdk():
-    program = "import pulumi_aws, sys; before = set(sys.modules); import pulumi_spotbatch.aws; print(*set(sys.modules) - before)"
+@pytest.mark.parametrize(("cloud", "sdks"), {"aws": ["pulumi_aws"], "eks": ["pulumi_aws", "pulumi_kubernetes"]}.items())
+def test_importing_the_components_loads_their_own_sdk_and_no_service_of_it(cloud: str, sdks: list[str]):
+    program = f"import {', '.join(sdks)}, sys; before = set(sys.modules); import pulumi_spotbatch.{cloud}; print(*set(sys.modules) - before)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     # What a module takes of the SDK for its annotations alone stands in quotes: aws.ec2 takes half a second.
-    assert [module for module in loaded if module.startswith("pulumi_aws.")] == []
+    assert [module for module in loaded if module.startswith(("pulumi_aws", "pulumi_gcp", "pulumi_kubernetes", "cel"))] == []

@@ -19,6 +19,8 @@ def resource_class(token: str) -> type | None:
     if package == "pulumi":
         return getattr(pulumi, name, None)
     folder = module.split("/")[0]
+    if package == "kubernetes":
+        folder = {"helm.sh/v3": "helm.v3"}.get(module, module.replace(".k8s.io", "").replace("/", "."))
     for spelling in (folder, folder + "_"):
         try:
             return getattr(importlib.import_module(f"pulumi_{package}.{spelling}".removesuffix(".index")), name)
@@ -49,7 +51,8 @@ def filled_outputs(token: str, name: str, inputs: Mapping[str, Any]) -> dict[str
 
 def _strangers(table: Mapping[str, Any], given: Mapping[str, Any], owner: str, path: str) -> Iterator[str]:
     for key, value in given.items():
-        if key.startswith("__"):
+        # The SDK of Kubernetes sends `compat` with a Release by itself.
+        if key.startswith("__") or (owner, key) == ("Release", "compat"):
             continue
         where = f"{path}.{key}" if path else key
         if key not in table:

@@ -152,7 +152,7 @@ def job_of(name: str, given: SpotJobArgs, namespace: pulumi.Input[str]) -> dict:
     )
 
 
-def _toleration(one: Toleration) -> dict[str, str]:
+def _toleration(one: Toleration) -> Mapping[str, object]:
     return {**one, "operator": "Equal" if "value" in one else "Exists"}
 
 

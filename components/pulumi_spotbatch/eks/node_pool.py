@@ -34,7 +34,7 @@ class Limits(TypedDict):
     """GiB of memory of all nodes together. Default: as much as comes with the CPUs."""
 
 
-class OnDemand(TypedDict):
+class Fallback(TypedDict):
     """What happens when there is no Spot capacity."""
 
     pool: str
@@ -74,7 +74,7 @@ class SpotNodePoolArgs(TypedDict):
     """The most that it may grow to."""
     instances: NotRequired[Instances]
     """Machines to choose from. Default: every c, m and r type for x86_64 with 4, 8 or 16 vCPUs that is newer than generation 2."""
-    on_demand: NotRequired[OnDemand]
+    on_demand: NotRequired[Fallback]
     """What happens when there is no Spot capacity. Default: work waits for some."""
     nodes: NotRequired[Nodes]
     """What a node is. Default: Amazon Linux 2023 with an encrypted volume of 50 GiB and the taint `batch`."""
