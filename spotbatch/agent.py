@@ -1,6 +1,7 @@
 """One per machine: `python -m spotbatch.agent MODULE:CLASS`. Starts the worker processes, beats for them, and leads them out at a notice."""
 
 import argparse
+import math
 import os
 import signal
 import subprocess
@@ -287,7 +288,8 @@ class Agent:
                 self._start_anew()
 
     def _expect_notice(self) -> None:
-        self.board.board.notice_seconds = self.identity.notice_seconds if self.watcher.metadata_ok else 0.0
+        ahead = self.identity.notice_seconds if self.watcher.metadata_ok else 0.0
+        self.board.board.notice_seconds = ahead if self.identity.spot else math.inf
 
     def _start_anew(self) -> None:
         """What this agent's workers held may be with others by now: end them, and register as a new agent."""

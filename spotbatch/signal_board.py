@@ -27,7 +27,7 @@ class SignalBoard:
         memory = mmap.mmap(descriptor, size)
         self.board = _Board.from_buffer(memory)
         """`level` (CALM, REBALANCE, DRAIN), `deadline` (0: none), `alive_until` (the agent's last beat and a lease) and `notice_seconds` (0: no
-        notice is to be expected)."""
+        notice is to be expected; infinite: the machine is not a Spot one)."""
         self.cells = [_Cell.from_buffer(memory, ctypes.sizeof(_Board) + index * ctypes.sizeof(_Cell)) for index in range(processes)]
         """`item_since` (when the current item began; 0: between items), `item_limit` (seconds; 0: none) and `busy` (1 while a claim is held)."""
 

@@ -12,8 +12,8 @@ YOUNG_LIFE_SECONDS = 3 * 3600.0
 """What a machine that has just started may expect to live: nine AWS zones of 2023, V100, had a mean of 3.1 h."""
 CHEAPEST_SAVE_SECONDS = 1.0
 """A save never counts as cheaper: it stops the work, and each write of the ledger is billed."""
-WARNED_BEFORE, UNWARNED_BEFORE = 2.0, 0.1
-"""What a worker believes before it has seen an interruption of its task: as if 2 had come with a notice and a tenth of one without."""
+WARNED_BEFORE, UNWARNED_BEFORE = 2.0, 0.04
+"""What a worker believes before it has seen an interruption of its task: one in fifty comes without its notice. The first such one teaches it."""
 NOTICE_SLACK_SECONDS = 10.0
 """Of a notice, what hearing of it and the end of a step may take."""
 
@@ -27,7 +27,7 @@ class Observed:
     age: float = 0.0
     """How long ago the machine booted."""
     notice_seconds: float = 0.0
-    """How long before its end the machine is told. 0: never, or its metadata cannot be read just now."""
+    """How long before its end the machine is told. 0: never, or its metadata cannot be read just now. Infinite: nobody takes it."""
     warned: int = 0
     """How often this task was taken back with a notice,"""
     unwarned: int = 0

@@ -1,6 +1,7 @@
 """The product itself as a policy: its agent, worker, ledger and handler on a simulated cloud, machines placed by its strategies."""
 
 from spotbatch.strategies.next_pool import away_from_trouble
+from spotbatch.strategies.on_demand import keep_for_interruptions
 from spotbatch.tools.simulation.outcome import Event, Outcome
 from spotbatch.tools.simulation.policy import Policy
 from spotbatch.tools.simulation.setting import Setting
@@ -14,7 +15,7 @@ HOUR = 3600.0
 def run(setting: Setting) -> Outcome:
     """One start of the workload, to its end or the horizon."""
     cloud = SimulatedCloud(setting)
-    fleet = SimulatedFleet(cloud, away_from_trouble)
+    fleet = SimulatedFleet(cloud, away_from_trouble, keep_for_interruptions if setting.on_demand else None)
     cloud.run(fleet)
     fleet.ended()
     return outcome(cloud, fleet)

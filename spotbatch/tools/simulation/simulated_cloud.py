@@ -101,6 +101,8 @@ class SimulatedCloud:
         return task.items_done if task else 0
 
     def _written(self, record: Record) -> None:
+        if record["kind"] == "task" and record["state"] == "queued" and record["epoch"]:
+            self.tally.lost(int(record["run"].removeprefix(f"{RUN}-")), record["items_done"])
         if record["kind"] == "task" and record["state"] in ("done", "dead"):
             self._open_tasks -= 1
             if not self._open_tasks:

@@ -4,17 +4,24 @@ import math
 from collections.abc import Callable, Sequence
 
 from spotbatch.strategies.next_pool import PoolSeen
+from spotbatch.strategies.on_demand import Choice, Pace
 from spotbatch.tools.simulation.simulated_cloud import SimulatedCloud
 from spotbatch.tools.simulation.simulated_machine import SimulatedMachine
 
 HOUR = 3600.0
+LOOK_SECONDS, LOOK_WORKING_SECONDS = 60.0, 600.0
+"""How often a deadline is thought of while no Spot machine works, and while one does."""
 
 
 class SimulatedFleet:
     """What the handler knows as a pool (`spotbatch.protocols.Pool`), and what replaces machines."""
 
-    def __init__(self, cloud: SimulatedCloud, next_pool: Callable[[Sequence[PoolSeen]], int | None]) -> None:
-        self._cloud, self._next_pool = cloud, next_pool
+    def __init__(
+        self, cloud: SimulatedCloud, next_pool: Callable[[Sequence[PoolSeen]], int | None], on_demand: Callable[[Pace], Choice] | None = None
+    ) -> None:
+        self._cloud, self._next_pool, self._on_demand = cloud, next_pool, on_demand
+        self._stays = False
+        """On-demand machines to the end: Spot is asked no more."""
         self._trying = 0
         self._refused = [-math.inf] * len(cloud.setting.pools)
         self._interrupted = [-math.inf] * len(cloud.setting.pools)
@@ -23,14 +30,22 @@ class SimulatedFleet:
 
     @property
     def _active(self) -> list[SimulatedMachine]:
-        return [machine for machine in self._cloud.machines.values() if machine.alive and not machine.detached]
+        """Spot machines that count: neither gone nor replaced."""
+        return [machine for machine in self._cloud.machines.values() if machine.alive and not machine.detached and machine.grant is not None]
+
+    @property
+    def _bought(self) -> list[SimulatedMachine]:
+        """On-demand machines that work or boot."""
+        return [machine for machine in self._cloud.machines.values() if machine.alive and not machine.detached and machine.grant is None]
 
     def begin(self) -> None:
         self.changed()
+        if self._on_demand is not None:
+            self._look()
 
     def changed(self) -> None:
         """A machine has gone, or is about to: fill up. No more than there are tasks left."""
-        while len(self._active) + self._trying < min(self._cloud.setting.machines, self._cloud.open_tasks):
+        while not self._stays and len(self._active) + self._trying < min(self._cloud.setting.machines, self._cloud.open_tasks):
             self._trying += 1
             self._launch(frozenset())
         self._count_waiting()
@@ -38,16 +53,61 @@ class SimulatedFleet:
     def _launch(self, just_refused: frozenset[int]) -> None:
         cloud, setting = self._cloud, self._cloud.setting
         now = cloud.timeline.now
+        if self._stays:
+            self._trying -= 1
+            return
         choice = self._next_pool(self._seen(just_refused))
         if choice is None:
+            self._consider(refused=True)
             cloud.timeline.at(now + setting.retry_s, lambda: self._launch(frozenset()))
         elif (grant := cloud.market.launch(choice, now)) is None:
             self._refused[choice] = now
             cloud.timeline.at(now + setting.launch_failure_s, lambda: self._launch(just_refused | {choice}))
         else:
             self._trying -= 1
-            cloud.rent(grant)
+            machine = cloud.rent(grant)
+            cloud.timeline.at(now + setting.boot_s, lambda: self._booted(machine))
         self._count_waiting()
+
+    # -- on-demand ------------------------------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Again and again, more often while no Spot machine works."""
+        works = len(self._working()) >= self._cloud.setting.machines
+        self._consider(refused=False)
+        self._cloud.timeline.at(self._cloud.timeline.now + (LOOK_WORKING_SECONDS if works else LOOK_SECONDS), self._look)
+
+    def _working(self) -> list[SimulatedMachine]:
+        return [machine for machine in self._active if machine.life.booted_s is not None and machine.notice is None]
+
+    def _consider(self, *, refused: bool) -> None:
+        """Buy what is missing where the strategy says so; `refused`: no pool gives a machine just now."""
+        setting = self._cloud.setting
+        if self._on_demand is None or self._stays or (works := len(self._working())) >= setting.machines:
+            return
+        choice = self._on_demand(self._pace())
+        self._stays = choice == "stay"
+        if self._stays or (choice == "bridge" and (refused or (setting.workload.deadline_s is not None and not self._active))):
+            for _ in range(setting.machines - (works if self._stays else len(self._active)) - len(self._bought)):
+                self._cloud.rent(None)
+
+    def _pace(self) -> Pace:
+        cloud, setting = self._cloud, self._cloud.setting
+        now, workload = cloud.timeline.now, setting.workload
+        spot = [machine.life for machine in cloud.machines.values() if machine.grant is not None]
+        lived = sum((now if life.gone_s is None else life.gone_s) - life.granted_s for life in spot)
+        deadline = None if workload.deadline_s is None else setting.start_s + workload.deadline_s - now
+        lives = [machine.life.spent for machine in cloud.machines.values()]
+        saving = sum(spent.get("checkpoint", 0.0) for spent in lives) / max(HOUR, sum(spent.get("work", 0.0) for spent in lives))
+        left = 0.0 if deadline is None else (workload.work_s - cloud.tally.done_s) * (1 + saving)
+        changeover = setting.boot_s + workload.restore_s + workload.state_write_s
+        return Pace(left / setting.machines, deadline, changeover, lived, sum(life.taken for life in spot), LOOK_SECONDS + setting.launch_failure_s)
+
+    def _booted(self, machine: SimulatedMachine) -> None:
+        """A Spot machine is there: an on-demand one gives back to it, unless there is no time for another interruption."""
+        if machine.alive and machine.notice is None and not self._stays:
+            for bridge in self._bought[:1]:
+                self._cloud.stop(bridge)
 
     def _seen(self, just_refused: frozenset[int]) -> list[PoolSeen]:
         now, held = self._cloud.timeline.now, [0] * len(self._cloud.setting.pools)

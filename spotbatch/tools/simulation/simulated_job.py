@@ -40,12 +40,15 @@ class Tally:
             self.tasks = [range(at, min(at + size, len(self.seconds))) for at in range(0, len(self.seconds), size)]
         self.begun = [0] * len(self.seconds)
         self.done = [False] * len(self.seconds)
-        self.executed_s = self.restore_s = self.checkpoint_s = 0.0
+        self.done_s = 0.0
+        """Work that is done and not lost again, saved or not: what workers would tell with their beats."""
 
-    @property
-    def left_s(self) -> float:
-        """Work that nobody has done yet, saved or not."""
-        return sum(seconds for seconds, done in zip(self.seconds, self.done, strict=True) if not done)
+    def lost(self, task: int, saved: int) -> None:
+        """The task goes on from what was saved: its first so many steps."""
+        for step in self.tasks[task][saved:]:
+            if self.done[step]:
+                self.done[step] = False
+                self.done_s -= self.seconds[step]
 
     @property
     def items_twice(self) -> int:
@@ -62,7 +65,9 @@ class SimulatedItems(BatchWorker):
         tally = self._tally
         tally.begun[item] += 1
         self._passes("work", tally.seconds[item])
-        tally.done[item] = True
+        if not tally.done[item]:
+            tally.done[item] = True
+            tally.done_s += tally.seconds[item]
 
 
 class SimulatedSteps(SimulatedItems):
