@@ -14,7 +14,7 @@ from spotbatch.cleaning import Unfinished, remove
 from spotbatch.ledger import Ledger
 from spotbatch.protocols import StoreError
 from spotbatch.submit import BadSubmit, Submission, results, submit
-from spotbatch.tools import check, explain, savings, status
+from spotbatch.tools import check, explain, savings, simulate, status
 from spotbatch.tools.options import Queue, Run, run_record, tasks_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Batch work that survives Spot interruptions.")
@@ -94,6 +94,7 @@ _COMMANDS = {
     "explain": explain,
     "savings": savings,
     "check": check,
+    "simulate": simulate,
 }
 for _name, _module in _COMMANDS.items():
     app.command(_name)(_module.command)
