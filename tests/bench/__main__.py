@@ -2,10 +2,18 @@
 
 import sys
 
-from tests.bench import detaching, draining, imports, latencies, overhead, preview
+from tests.bench import detaching, draining, imports, latencies, messages, overhead, preview
 from tests.bench.figures import show
 
-PARTS = {"overhead": overhead, "imports": imports, "draining": draining, "latencies": latencies, "detaching": detaching, "preview": preview}
+PARTS = {
+    "overhead": overhead,
+    "messages": messages,
+    "imports": imports,
+    "draining": draining,
+    "latencies": latencies,
+    "detaching": detaching,
+    "preview": preview,
+}
 
 
 def main(names: list[str]) -> int:
