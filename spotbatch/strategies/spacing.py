@@ -12,8 +12,8 @@ YOUNG_LIFE_SECONDS = 3 * 3600.0
 """What a machine that has just started may expect to live: nine AWS zones of 2023, V100, had a mean of 3.1 h."""
 CHEAPEST_SAVE_SECONDS = 1.0
 """A save never counts as cheaper: it stops the work, and each write of the ledger is billed."""
-WARNED_BEFORE, UNWARNED_BEFORE = 2.0, 0.04
-"""What a worker believes before it has seen an interruption of its task: one in fifty comes without its notice. The first such one teaches it."""
+WARNED_BEFORE, UNWARNED_BEFORE = 2.0, 0.02
+"""What a worker believes before it has seen an interruption of its task: one in a hundred comes without its notice. The first such one teaches it."""
 NOTICE_SLACK_SECONDS = 10.0
 """Of a notice, what hearing of it and the end of a step may take."""
 

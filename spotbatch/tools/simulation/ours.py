@@ -12,13 +12,18 @@ from spotbatch.tools.simulation.simulated_machine import EPOCH, SimulatedMachine
 HOUR = 3600.0
 
 
-def run(setting: Setting) -> Outcome:
-    """One start of the workload, to its end or the horizon."""
+def run(setting: Setting, *, signal: bool = True) -> Outcome:
+    """One start of the workload, to its end or the horizon. `signal`: the fleet knows for how long each pool has had capacity."""
     cloud = SimulatedCloud(setting)
-    fleet = SimulatedFleet(cloud, away_from_trouble, keep_for_interruptions if setting.on_demand else None)
+    fleet = SimulatedFleet(cloud, away_from_trouble, keep_for_interruptions if setting.on_demand else None, signal=signal)
     cloud.run(fleet)
     fleet.ended()
     return outcome(cloud, fleet)
+
+
+def run_blind(setting: Setting) -> Outcome:
+    """The same, knowing of pools only what its own launches and interruptions in this run tell."""
+    return run(setting, signal=False)
 
 
 def outcome(cloud: SimulatedCloud, fleet: SimulatedFleet) -> Outcome:
@@ -83,8 +88,14 @@ def _events(machine: SimulatedMachine, start: float) -> list[Event]:
 POLICIES = [
     Policy(
         "ours",
-        "spotbatch's own agent, worker, ledger and handler; replacements start at the notice, away from pools in trouble",
-        "worker + handler; Fleet (placement: nothing yet)",
+        "spotbatch's agent, worker, ledger and handler; a replacement starts at the notice, in a pool that has long had capacity",
+        "worker + handler; placement: Fleet (capacity-optimized; its signal is modelled by the trace's past)",
         run,
-    )
+    ),
+    Policy(
+        "ours-blind",
+        "the same without a capacity signal: pools are known by the run's own launches and interruptions alone",
+        "worker + handler; placement: nothing yet",
+        run_blind,
+    ),
 ]

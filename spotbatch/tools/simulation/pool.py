@@ -35,6 +35,14 @@ class Pool:
     def capacity_at(self, moment: float) -> int:
         return 0 if moment >= self.end_s[-1] else int(self.capacity[self.index(moment)])
 
+    def stands_since(self, moment: float) -> float | None:
+        """Since when it has given machines without a break; None when it gives none. Looks at nothing after the moment."""
+        last = self.index(moment)
+        if not self.capacity_at(moment):
+            return None
+        none = np.nonzero(self.capacity[:last] < 1)[0]
+        return float(self.end_s[none[-1]] if len(none) else self.start_s[0])
+
     def falls_below(self, machines: int, moment: float) -> float:
         """The first edge from `moment` on after which the pool gives fewer than `machines`; the trace's end counts as one."""
         first = self.index(moment)

@@ -38,7 +38,7 @@ class Setting:
     trace: str
     pools: tuple[Pool, ...]
     start_s: float
-    """The moment at which the run begins: nothing before it is known to any policy."""
+    """The moment at which the run begins. What was before it is known only to policies with a capacity signal."""
     horizon_s: float
     """Seconds after the start at which an unfinished run is counted as it stands."""
     workload: Workload

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from spotbatch.strategies.next_pool import PoolSeen
 from spotbatch.strategies.on_demand import Choice, Pace
+from spotbatch.tools.simulation.pool import Pool
 from spotbatch.tools.simulation.simulated_cloud import SimulatedCloud
 from spotbatch.tools.simulation.simulated_machine import SimulatedMachine
 
@@ -17,9 +18,14 @@ class SimulatedFleet:
     """What the handler knows as a pool (`spotbatch.protocols.Pool`), and what replaces machines."""
 
     def __init__(
-        self, cloud: SimulatedCloud, next_pool: Callable[[Sequence[PoolSeen]], int | None], on_demand: Callable[[Pace], Choice] | None = None
+        self,
+        cloud: SimulatedCloud,
+        next_pool: Callable[[Sequence[PoolSeen]], int | None],
+        on_demand: Callable[[Pace], Choice] | None = None,
+        *,
+        signal: bool,
     ) -> None:
-        self._cloud, self._next_pool, self._on_demand = cloud, next_pool, on_demand
+        self._cloud, self._next_pool, self._on_demand, self._signal = cloud, next_pool, on_demand, signal
         self._stays = False
         """On-demand machines to the end: Spot is asked no more."""
         self._trying = 0
@@ -123,9 +129,15 @@ class SimulatedFleet:
                 (now - self._refused[index]) / HOUR,
                 (now - self._interrupted[index]) / HOUR,
                 index in just_refused,
+                self._standing(pool, now) if self._signal else None,
             )
             for index, pool in enumerate(self._cloud.setting.pools)
         ]
+
+    @staticmethod
+    def _standing(pool: Pool, now: float) -> float:
+        since = pool.stands_since(now)
+        return 0.0 if since is None else (now - since) / HOUR
 
     def _count_waiting(self) -> None:
         alive = sum(machine.alive for machine in self._cloud.machines.values())
