@@ -117,7 +117,8 @@ def _tell(table: Table, lines: list[str]) -> None:
 def _forecast(found: list[Forecast], overhead: float, said: list[Saying]) -> tuple[Table, list[str]]:
     title = f"Before a run, {found[0].region}: {100 * overhead:g} % more machine time for interruptions"
     table = Table(title=title, title_justify="left")
-    for head in ("type", "on demand", "Spot", "off", "net", "taken a month", "date"):
+    bands = any(one.discount.interrupted for one in found)
+    for head in ("type", "on demand", "Spot", "off", "net", *(["taken a month"] if bands else []), "date"):
         table.add_column(head, justify="right" if head in ("on demand", "Spot", "off", "net") else "left", no_wrap=True)
     for one in found:
         table.add_row(
@@ -126,7 +127,7 @@ def _forecast(found: list[Forecast], overhead: float, said: list[Saying]) -> tup
             f"${one.spot.usd_per_hour:.4f}" if one.spot else "not known",
             f"{100 * one.discount.fraction:.1f} %",
             f"{100 * one.net:.1f} %",
-            one.discount.interrupted or "not known",
+            *([one.discount.interrupted or "not known"] if bands else []),
             one.discount.date,
         )
     lines = [f"{one.instance_type}: {one.discount.date} {_source(one)}{_earlier(one)}" for one in found]
