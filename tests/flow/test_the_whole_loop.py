@@ -18,10 +18,12 @@ from lab.places import CHECKOUT
 from spotbatch import clouds
 from spotbatch.ledger import Ledger
 from spotbatch.registry import CLOCK_MARGIN
+from spotbatch.tools.prices.price_tables import PriceTables
+from spotbatch.tools.savings_after import AssumedMachine, account
 from tests.spotbatch.clock import wait_until
 
 ETL = CHECKOUT / "examples/etl"
-ITEMS = 400
+ITEMS, ITEM_SECONDS = 400, 0.25
 
 
 @dataclass
@@ -62,7 +64,7 @@ def spotbatch(*arguments: str) -> str:
 
 @pytest.mark.timeout(600)
 def test_no_item_is_lost_however_machines_go_and_a_misspelt_rule_is_noticed(loop: Loop, tmp_path: Path):
-    made = subprocess.run([sys.executable, "make_items.py", "0.25"], cwd=ETL, capture_output=True, text=True, check=True).stdout
+    made = subprocess.run([sys.executable, "make_items.py", str(ITEM_SECONDS)], cwd=ETL, capture_output=True, text=True, check=True).stdout
     items = tmp_path / "items.jsonl"
     items.write_text("".join(made.splitlines(keepends=True)[:ITEMS]))
     queue = loop.outputs["queue_url"]
@@ -88,6 +90,11 @@ def test_no_item_is_lost_however_machines_go_and_a_misspelt_rule_is_noticed(loop
     counted = count(items.read_text().splitlines(), results, logs)
     assert counted.items == ITEMS
     assert counted.lossless, counted
+    saved = account(loop.ledger, queue, "flow", PriceTables(), AssumedMachine())
+    again = saved.hours("redone") * 3600
+    # What the ledger calls work done again, at most, against the job's own log; each machine taken may have cut an item and a save short.
+    assert ITEM_SECONDS * counted.done_twice * 0.9 <= again <= ITEM_SECONDS * counted.done_twice + 4 * 4, (again, counted, saved.to_json())
+    assert saved.hours("boot") > 0 and saved.to_json()["machines_free_first_hour"] >= 2
 
     # The negative control: one letter in the pattern, and the handler hears nothing.
     events = loop.cloud.client("events")
