@@ -70,12 +70,14 @@ def show(report: Report, console: Console) -> None:
 
 
 def _saved(saved: Account) -> str:
-    """At the prices of these types in the cloud, each with its date; the lab itself costs nothing."""
-    net, billed = saved.percent(saved.net_usd), saved.percent(saved.net_usd - saved.free_usd)
-    kinds = {kind: sorted({price.date for price in saved.prices if price.kind == kind}) for kind in ("on-demand", "spot")}
-    dates = ", ".join(f"{kind} of {' and '.join(found)}" for kind, found in kinds.items())
+    """At the prices of these types in the cloud; the lab itself costs nothing."""
+    net, told = saved.percent(saved.net_usd), saved.to_json()
+    kinds = {price.kind: f"{price.kind} of {price.date}, {price.source.partition(':')[0]}" for price in saved.prices}
     types = ", ".join(sorted({price.instance_type for price in saved.prices}))
-    return f"{billed:.0f} % of on demand, {net:.0f} % with AWS's free first hour; {types} in {saved.prices[0].region}, prices {dates}"
+    return (
+        f"{told['net_percent_all_billed']:.0f} % of on demand, as machines that live a minute or two wait and boot for {told['waste_percent']:.0f} % of "
+        f"their work's time; {net:.0f} % with AWS's free first hour. {types} in {saved.prices[0].region}: {'; '.join(kinds.values())}"
+    )
 
 
 def _good(number: int, which: str) -> str:
