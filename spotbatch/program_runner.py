@@ -19,7 +19,7 @@ from spotbatch.runner import Runner
 from spotbatch.saved_folder import InFlux, SavedFolder, files_prefix
 from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
 from spotbatch.strategies.spacing import CLOSEST_SAVES, CLOSEST_SECONDS
-from spotbatch.task import Task
+from spotbatch.task import Cause, Task
 from spotbatch.worker import BatchWorker
 
 LOOK_SECONDS = 1.0
@@ -83,6 +83,11 @@ class ProgramRunner(Runner):
             self._tell_fenced(self._where, fault)
         except StoreError:
             raise
+        except OSError as fault:
+            # A full disk, or a folder that may not be read: the machine's trouble, and another one may have none.
+            self.status = FAILED
+            say("folder in trouble", 40, **self._where, why=str(fault))
+            self._give_back("lost", str(fault))
         except Exception:
             self.status = FAILED
             self._fail(self._claim, self._where, traceback.format_exc())
@@ -280,8 +285,8 @@ class ProgramRunner(Runner):
         if old and not self.program.ready_file:
             self._upload(self._folder.look(), old[-1], _go_on)
 
-    def _give_back(self) -> None:
-        task = self._patiently(lambda: self.ledger.give_back(self._claim, "interrupted", "notice"))
+    def _give_back(self, cause: Cause = "interrupted", why: str = "notice") -> None:
+        task = self._patiently(lambda: self.ledger.give_back(self._claim, cause, why))
         say("given back", **self._where, items=task.items_done, of=task.items_total, state=task.state)
 
     def _finish(self) -> None:

@@ -116,17 +116,16 @@ class LocalPayloads:
         path = self.folder / key
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
+            # Gone again however this ends: what a full disk cuts short must not fill it.
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            try:
-                os.link(file.name, path)
-            except FileExistsError:
-                if path.read_bytes() != data:
-                    raise StoreError(f"{path}: holds other bytes already") from None
-            finally:
-                Path(file.name).unlink()
+                try:
+                    os.link(file.name, path)
+                except FileExistsError:
+                    if path.read_bytes() != data:
+                        raise StoreError(f"{path}: holds other bytes already") from None
         except OSError as fault:
             raise StoreError(f"{path}: {fault}") from None
 

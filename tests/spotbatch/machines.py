@@ -1,4 +1,4 @@
-"""Real agents as processes on this computer, on one local queue."""
+"""Real agents as processes on this computer, on one queue."""
 
 import json
 import os
@@ -11,9 +11,10 @@ JOBS = Path(__file__).parent / "jobs"
 
 
 class Machines:
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.log = folder, folder / "job.log"
-        self.queue = f"local:{folder / 'queue'}"
+    def __init__(self, folder: Path, queue: str = "", before: tuple[str, ...] = ()) -> None:
+        """`queue`: default a local one. `before`: what every command line begins with, such as nsenter."""
+        self.folder, self.log, self.before = folder, folder / "job.log", before
+        self.queue = queue or f"local:{folder / 'queue'}"
         self.environment = {**os.environ, "SPOTBATCH_QUEUE": self.queue, "JOB_LOG": str(self.log), "PYTHONPATH": str(JOBS)}
         self.running: list[subprocess.Popen[bytes]] = []
         self._output = (folder / "agents.log").open("ab")
@@ -21,7 +22,7 @@ class Machines:
     def command(self, *arguments: str, status: int = 0) -> str:
         """Run `spotbatch ...`; what it printed."""
         done = subprocess.run(
-            [sys.executable, "-c", "from spotbatch.tools.cli import main; main()", *arguments],
+            [*self.before, sys.executable, "-c", "from spotbatch.tools.cli import main; main()", *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -35,9 +36,9 @@ class Machines:
         path.write_text("".join(f"{number}\n" for number in range(items)))
         self.command("submit", "--items", str(path), "--items-per-task", str(items_per_task), "--run", run)
 
-    def start(self, job: str = "counted:Counted", *options: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "spotbatch.agent", job, "--lease", "2", *options]
-        agent = subprocess.Popen(command, env=self.environment, stdout=self._output, stderr=self._output, cwd=self.folder)
+    def start(self, job: str = "counted:Counted", *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        command = [*self.before, sys.executable, "-m", "spotbatch.agent", job, "--lease", "2", *options]
+        agent = subprocess.Popen(command, env={**self.environment, **environment}, stdout=self._output, stderr=self._output, cwd=self.folder)
         self.running.append(agent)
         return agent
 

@@ -1,10 +1,12 @@
 """Programs under `spotbatch run` as real processes, on one queue, in folders as different machines would have them."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from spotbatch.clouds import connect
 from spotbatch.ledger import Ledger
@@ -23,7 +25,6 @@ class Place:
         self.environment = {**os.environ, "SPOTBATCH_QUEUE": self.queue, "JOB_LOG": str(self.log), "SAVE_STEPS": "100"}
         self.started: list[subprocess.Popen[bytes]] = []
         self._output = (folder / "events.log").open("ab")
-        self.ledger = Ledger(connect(self.queue))
 
     def start(
         self, *command: str, options: tuple[str, ...] = (), on: str = "here", metadata: str = "", before: tuple[str, ...] = ()
@@ -40,10 +41,12 @@ class Place:
         self.started.append(process)
         return process
 
-    def steps(
-        self, count: int, seconds: float = 0.02, *, options: tuple[str, ...] = (), on: str = "here", metadata: str = ""
-    ) -> subprocess.Popen[bytes]:
-        return self.start(sys.executable, str(PROGRAMS / "steps.py"), "kept", str(count), str(seconds), options=options, on=on, metadata=metadata)
+    def steps(self, count: int, seconds: float = 0.02, **how: Any) -> subprocess.Popen[bytes]:
+        return self.start(sys.executable, str(PROGRAMS / "steps.py"), "kept", str(count), str(seconds), **how)
+
+    @functools.cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(connect(self.queue))
 
     def kept(self, name: str, on: str = "here") -> Path:
         return self.folder / on / "kept" / name

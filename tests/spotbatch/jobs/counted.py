@@ -21,6 +21,13 @@ class Counted(BatchWorker):
         return {"item": item, "square": item * item}
 
 
+class Large(Counted):
+    """Results that do not fit into the record."""
+
+    def process_item(self, item):
+        return {**super().process_item(item), "text": f"{item} " * 1000}
+
+
 class Running(Counted):
     """Keeps a running sum as its state: an item done twice, or left out, shows in every result after it."""
 
