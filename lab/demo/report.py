@@ -74,9 +74,10 @@ def _saved(saved: Account) -> str:
     net, told = saved.percent(saved.net_usd), saved.to_json()
     kinds = {price.kind: f"{price.kind} of {price.date}, {price.source.partition(':')[0]}" for price in saved.prices}
     types = ", ".join(sorted({price.instance_type for price in saved.prices}))
+    billed, waste = told["net_percent_all_billed"], told["waste_percent"]
     return (
-        f"{told['net_percent_all_billed']:.0f} % of on demand, as machines that live a minute or two wait and boot for {told['waste_percent']:.0f} % of "
-        f"their work's time; {net:.0f} % with AWS's free first hour. {types} in {saved.prices[0].region}: {'; '.join(kinds.values())}"
+        f"{billed:.0f} % of on demand (waste is {waste:.0f} % of the work, as machines live minutes), {net:.0f} % with AWS's free first hour; "
+        f"{types} in {saved.prices[0].region}: {'; '.join(kinds.values())}"
     )
 
 
