@@ -14,7 +14,7 @@ from rich.table import Table
 from spotbatch import clouds
 from spotbatch.ledger import Ledger
 from spotbatch.tools.options import Queue
-from spotbatch.tools.prices.price_tables import PriceTables
+from spotbatch.tools.prices.price_tables import NoPrice, PriceTables
 from spotbatch.tools.savings_after import Account, AssumedMachine, Prices, account, dollars
 from spotbatch.tools.savings_before import Forecast, forecasts
 from spotbatch.tools.savings_page import page
@@ -49,8 +49,10 @@ def command(
     prices: Prices = PriceTables()
     if live:
         # Needs botocore, which those who only read tables need not have.
-        from spotbatch.tools.prices.live import LivePrices
-
+        try:
+            from spotbatch.tools.prices.live import LivePrices
+        except ImportError as fault:
+            raise BadQuestion(f"--live: needs {fault.name}, which comes with spotbatch[aws]") from None
         prices = LivePrices()
     if run is None:
         found = forecasts(chosen, region, share or 0.0, prices if live else None, datetime.datetime.now(datetime.UTC).date())
@@ -61,7 +63,10 @@ def command(
         else:
             _tell(*_forecast(found, share or 0.0, said))
         return
-    done = account(Ledger(clouds.connect(queue)), queue, run, prices, AssumedMachine(chosen[0] if chosen else "", region))
+    try:
+        done = account(Ledger(clouds.connect(queue)), queue, run, prices, AssumedMachine(chosen[0] if chosen else "", region))
+    except NoPrice as fault:
+        raise fault if live else NoPrice(f"{fault}\nthe tables are dated and few: --live asks AWS, which needs credentials") from None
     if plot is not None:
         _written(plot, lambda: draw(done, plot))
     if html is not None:
@@ -103,6 +108,8 @@ def _faults(
 def _written(path: Path, write: Callable[[], object]) -> None:
     try:
         write()
+    except ImportError as fault:
+        raise BadQuestion(f"--plot: needs {fault.name}, which comes with spotbatch[sim]") from None
     except OSError as fault:
         raise BadQuestion(f"{path}: {fault.strerror}") from None
 

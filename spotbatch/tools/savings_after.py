@@ -258,10 +258,8 @@ def _remarks(ended: bool, tasks: list[Task], times: list[MachineTime], paid: _Pa
         told.append("records of machines expire after 30 days: of some only the claims are left, so their boots and waiting are not in the sum")
     if any(time.free for time in times):
         told.append("whether AWS or somebody in its name (a drill, an experiment) took a machine, its record does not say: each counts as AWS")
-    for price in paid.all_prices:
-        days = abs((_day(run.begin) - price.day).days)
-        if days > FARTHEST_DAYS:
-            told.append(f"{price.instance_type} {price.kind} price is of {price.date}, {days} days from the run: --live asks AWS")
+    days = {(price.kind, price.date): abs((_day(run.begin) - price.day).days) for price in paid.all_prices}
+    told += [f"{kind} prices are of {date}, {far} days from the run" for (kind, date), far in days.items() if far > FARTHEST_DAYS]
     told.append("work done again is what was done since the last checkpoint, at most: a record has no time between checkpoints")
     told.append(
         "not in the records, so not in the sum: machines that never registered, time before the submit and after the last task, "
