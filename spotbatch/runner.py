@@ -25,6 +25,9 @@ RESTORE_TRIES = 2
 AGENT_GRACE_SECONDS = 5.0
 """A machine that was frozen wakes up with a silent agent: its beat is waited for so long."""
 
+GIVEN_BACK = "notice"
+"""How the ledger's history tells a task that was given back in time from one that was taken back."""
+
 _T = TypeVar("_T")
 
 
@@ -172,7 +175,7 @@ class Runner:
             return claim, False
         if at == total:
             return claim, True
-        task = self._patiently(lambda: self.ledger.give_back(claim, "interrupted", "notice"))
+        task = self._patiently(lambda: self.ledger.give_back(claim, "interrupted", GIVEN_BACK))
         meter().count("GivenBack")
         meter().count("WasteSeconds", waste(task))
         say("given back", **where, items=task.items_done, of=total, state=task.state)
@@ -188,8 +191,9 @@ class Runner:
     def _next_save(self, claim: Task, at: int, now: float) -> tuple[int, float, float]:
         """The item and the moment at which a checkpoint is due, and the moment before which none is made unless a notice comes."""
         # Linux counts its monotonic clock from the machine's boot.
-        ends, took = claim.attempts, self._save_seconds or self._restore_seconds
-        closest = self.job.spacing(Observed(took, now, self.board.notice_seconds, ends["interrupted"], ends["lost"]))
+        ends = [entry.get("why") == GIVEN_BACK for entry in claim.history if entry.get("what") in ("interrupted", "lost")]
+        took, warned = self._save_seconds or self._restore_seconds, sum(ends)
+        closest = self.job.spacing(Observed(took, now, self.board.notice_seconds, warned, len(ends) - warned))
         return at + self.job.checkpoint_items, now + max(self.job.checkpoint_seconds, closest), now + closest
 
     def _save(self, claim: Task, at: int, results: list[str], where: dict[str, Any]) -> Task:

@@ -29,9 +29,9 @@ class Observed:
     notice_seconds: float = 0.0
     """How long before its end the machine is told. 0: never, or its metadata cannot be read just now. Infinite: nobody takes it."""
     warned: int = 0
-    """How often this task was taken back with a notice,"""
+    """How often this task was given back in time, after a notice,"""
     unwarned: int = 0
-    """and how often without."""
+    """and how often it was taken back instead: without a notice, or with one that came too late."""
 
 
 def steady(seen: Observed) -> float:

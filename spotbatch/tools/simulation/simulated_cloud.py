@@ -128,10 +128,11 @@ class SimulatedCloud:
         setting, faults, chance = self.setting, self.setting.faults, self._chance
         name = f"i-{len(self.machines):017x}"
         pool = setting.pools[grant.pool].name if grant else "on-demand"
-        skew = chance.uniform(-faults.clock_skew_s, faults.clock_skew_s)
+        # No machine's clock counts backwards: the slowest of them stands at its boot.
+        ahead = 2 * faults.clock_skew_s * chance.random()
         machine = SimulatedMachine(
             name, grant, self.timeline, self._backend, self.job, self._gone,
-            pool=pool, boot_s=setting.boot_s, notice_s=setting.notice_s, skew_s=skew, chance=chance,
+            pool=pool, boot_s=setting.boot_s, notice_s=setting.notice_s, ahead_s=ahead, chance=chance,
         )  # fmt: skip
         self.machines[name] = machine
         if grant is not None:

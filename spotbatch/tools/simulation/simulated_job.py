@@ -11,7 +11,7 @@ from spotbatch.worker import BatchWorker
 
 STEP_SECONDS = 30.0
 """Work that can be resumed goes in steps of so many seconds at most: items of the product, of which it saves any number at a time."""
-TASKS_PER_MACHINE = 50
+TASKS_PER_MACHINE = 125
 """Items that cannot be resumed are cut into about so many tasks a machine."""
 ITEMS_PER_TASK = 100
 STATE = bytes(1_100)

@@ -54,7 +54,7 @@ class SimulatedMachine:
         pool: str,
         boot_s: float,
         notice_s: float,
-        skew_s: float,
+        ahead_s: float,
         chance: random.Random,
     ) -> None:
         self.name, self.grant, self.pool = name, grant, pool
@@ -63,7 +63,7 @@ class SimulatedMachine:
         """Its pool counts it no more: its replacement was started."""
         self.notice: Notice | None = None
         self.agent: SimulatedAgent | None = None
-        self._timeline, self._backend, self._job, self._gone, self._skew_s = timeline, backend, job, gone, skew_s
+        self._timeline, self._backend, self._job, self._gone, self._ahead_s = timeline, backend, job, gone, ahead_s
         self._identity = Identity(name, f"boot of {name}", pool.rpartition("/")[2], "", grant is not None, notice_s if grant else 0.0)
         self.host = SimulatedHost(self._identity, self._leave)
         self._poll_phase = POLL_SECONDS * chance.random()
@@ -76,7 +76,7 @@ class SimulatedMachine:
     def _boot(self) -> None:
         if self.alive:
             self.life.booted_s = began = self._timeline.now
-            clock: Callable[[], float] = lambda: self._timeline.now - began + self._skew_s  # noqa: E731
+            clock: Callable[[], float] = lambda: self._timeline.now - began + self._ahead_s  # noqa: E731
             self.agent = SimulatedAgent(self._timeline, self._backend, self.host, clock, self._job, self._spent)
             self.agent.watcher.look()
             self.agent.step()
