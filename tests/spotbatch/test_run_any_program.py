@@ -326,3 +326,20 @@ def test_kill_9_of_the_agent_leaves_nothing_of_what_the_command_started(place):
     run.kill()
     run.wait()
     wait_until(lambda: not members(group), 5, "the end of the whole group")
+
+
+def test_a_machine_that_slept_past_its_lease_ends_its_command_and_changes_nothing(place):
+    first = place.steps(400)
+    wait_until(lambda: len(place.events("checkpoint durable")) >= 2, 30, "a save with steps in it")
+    frozen = tree_of(first.pid)
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    assert place.ended(place.steps(400, on="elsewhere")) == 0
+    task, logged = place.task(), len(steps_logged(place))
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
+    # Its folder is its own; the run is done, and that is what it ends with.
+    assert place.ended(first, 30) == 0
+    assert not any(map(alive, frozen)) and len(steps_logged(place)) - logged < 100
+    assert place.task() == task and task.attempts == {"interrupted": 0, "lost": 1, "failed": 0}
+    assert json.loads(place.kept("state.json", "elsewhere").read_text()) == walked(400)
