@@ -16,6 +16,8 @@ from spotbatch.tools.simulation.trace import Trace
 SHIPPED = Path(__file__).parent / "data"
 ALWAYS = 1_000_000_000.0
 """A trace of lifetimes has no calendar: its pools are open for so many seconds."""
+FEW = 10
+"""Recorded lives below which a pool is no pool of its own, but joined with the others like it: one short life would repeat for ever."""
 ROOM = 1_000
 """Machines that a pool of lifetimes gives at a time: the recording was not limited by capacity."""
 
@@ -259,6 +261,10 @@ def _lifetimes(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], None]:
     for name, seconds, ended in lived:
         longer = preempted[np.searchsorted(preempted, seconds, side="right") :]
         lives.setdefault(name, []).append(seconds if ended or not len(longer) else float(random.choice(longer)))
+    few = [name for name, found in lives.items() if len(found) < FEW]
+    if len(few) < len(lives):
+        rest = [seconds for name in few for seconds in lives.pop(name)]
+        lives |= {"gcp/other/other": rest} if rest else {}
     return tuple(replace(_steps(name, [(0.0, ALWAYS, ROOM)]), lifetimes_s=np.array(found)) for name, found in lives.items()), None
 
 
