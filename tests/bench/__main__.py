@@ -2,11 +2,12 @@
 
 import sys
 
-from tests.bench import detaching, draining, imports, latencies, messages, overhead, preview
+from tests.bench import calls, detaching, draining, imports, latencies, messages, overhead, preview
 from tests.bench.figures import show
 
 PARTS = {
     "overhead": overhead,
+    "calls": calls,
     "messages": messages,
     "imports": imports,
     "draining": draining,
