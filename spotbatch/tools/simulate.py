@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -147,7 +147,7 @@ def _trace(names: list[str], prices: Path | None, faults: list[str]) -> "Trace |
         return None
 
 
-def _refuse(faults: list[str]) -> None:
+def _refuse(faults: list[str]) -> NoReturn:
     for fault in faults:
         print(f"spotbatch: error: {fault}", file=sys.stderr)
     raise typer.Exit(2)

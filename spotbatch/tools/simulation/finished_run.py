@@ -28,7 +28,7 @@ def plan_of(queue: str) -> Plan:
     open_ones = sum(task.state in ("queued", "running") for task in tasks)
     if open_ones:
         raise LookupError(f"--from-run: run {run!r} is not finished: {open_ones} of {len(tasks)} tasks are queued or running")
-    known = [_seconds(task) for task in tasks]
+    known = [item_seconds(task) for task in tasks]
     recorded = [seconds for item in known for seconds in item if seconds is not None]
     if not recorded:
         raise LookupError(f"--from-run: run {run!r} has no record of when its items were done; describe the job in a YAML file for --workload")
@@ -39,7 +39,7 @@ def plan_of(queue: str) -> Plan:
     return Plan(Workload(text, np.array(items), resumable=False), max(1, len(machines)))
 
 
-def _seconds(task: Task) -> list[float | None]:
+def item_seconds(task: Task) -> list[float | None]:
     """Of each item: the time between the checkpoints, or claim and checkpoint, around it."""
     found: list[float | None] = [None] * task.items_total
     claims = sorted(float(entry["at"]) for entry in task.history if entry.get("what") == "claimed" and "at" in entry)

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from functools import partial
+from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spotbatch.tools.simulation.plan import Plan
 from spotbatch.tools.simulation.setting import Workload
 
 HOUR, MINUTE = 3600.0, 60.0
-LOG_NORMAL_P99 = 2.3263478740408408
-"""Standard deviations from the median to the 99th percentile."""
 
 
 def _training(write_s: float) -> Plan:
@@ -41,10 +41,13 @@ def _burst() -> Plan:
     return Plan(Workload("200 items of 2 to 20 min", np.random.default_rng(5).uniform(2 * MINUTE, 20 * MINUTE, 200), resumable=False), 8)
 
 
-def log_normal(items: int, median_s: float, p99_s: float) -> np.ndarray:
-    """Seconds of each item."""
-    spread = np.log(p99_s / median_s) / LOG_NORMAL_P99
-    return median_s * np.exp(spread * np.random.default_rng(2).standard_normal(items))
+def log_normal(items: int, median_s: float, p99_s: float) -> NDArray[np.float64]:
+    """Seconds of each item: one from the middle of each of as many equally likely parts, in an order drawn once."""
+    normal = NormalDist()
+    places = [normal.inv_cdf((part + 0.5) / items) for part in range(items)]
+    spread = np.log(p99_s / median_s) / normal.inv_cdf(0.99)
+    seconds: NDArray[np.float64] = median_s * np.exp(spread * np.array(places))
+    return np.random.default_rng(2).permutation(seconds)
 
 
 WORKLOADS: dict[str, Callable[[], Plan]] = {
