@@ -10,7 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from ..aws.queue_access import QueueAccess
 from ..aws.tagging import check_tags, own_tags
-from ..validation import Faults, between, like
+from ..validation import Faults, between, like, one_of
 from . import job_manifest
 from .drain_lint import SPARE_SECONDS, pod_faults
 from .karpenter import pod_trust
@@ -158,6 +158,9 @@ def _toleration(one: Toleration) -> Mapping[str, object]:
 
 _QUANTITY = r"([0-9]+(\.[0-9]+)?|\.[0-9]+)(m|[kMGTPE]|[KMGTPE]i)?"
 
+_LABEL_KEY = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]"
+"""https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set"""
+
 _RULES = {
     "run": like(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "the name of a run: up to 64 letters, digits, '.', '_' and '-'"),
     "tasks": between(1, 100_000),
@@ -167,6 +170,9 @@ _RULES = {
     "pod.cpu": like(r"([0-9]+(\.[0-9]+)?|\.[0-9]+)m?", 'CPUs such as "1", "0.5" or "500m"'),
     "pod.memory": like(_QUANTITY, "memory such as 2Gi or 512Mi"),
     "pod.grace_seconds": between(10),
+    "pod.tolerations[].effect": one_of("NoSchedule", "PreferNoSchedule", "NoExecute"),
+    "pod.labels[]": like(r"([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]|", "up to 63 letters, digits and - _ . between letters or digits"),
+    "pool.taint_key": like(_LABEL_KEY, "the key of the pool's taint"),
 }
 
 
@@ -182,6 +188,10 @@ def checked(name: str, args: SpotJobArgs) -> SpotJobArgs:
             faults.add(f"pod.environment[{variable!r}]", variable, "the name of an environment variable: letters, digits and _")
         elif variable.startswith(("SPOTBATCH_", "JOB_COMPLETION_INDEX")):
             faults.add(f"pod.environment[{variable!r}]", variable, "a name that the runtime does not use itself")
+    for field in ("labels", "annotations"):
+        for key in pod.get(field, {}):
+            if not re.fullmatch(_LABEL_KEY, key):
+                faults.add(f"pod.{field}[{key!r}]", key, "a label's key: up to 63 letters, digits and - _ . with a domain and / before it if need be")
     if given.get("pool", {}).get("pool_names") == []:
         faults.say("pool.pool_names", "[] is not allowed; allowed: one or more node pools")
     grace = given.get("pool", {}).get("grace_seconds")

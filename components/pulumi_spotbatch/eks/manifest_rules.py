@@ -11,8 +11,13 @@ import pulumi
 
 _DEFINITIONS = Path(__file__).parent / "crds"
 
-_STAND_INS = {"id": "subnet-0", "role": "role", "alias": "al2023@v1"}
-"""For what only the cloud knows, by field; anything else unknown is taken for some text."""
+_STAND_INS = {"subnetSelectorTerms": "subnet-0", "securityGroupSelectorTerms": "sg-0", "amiSelectorTerms": "al2023@v1"}
+"""For what only the cloud knows, by the list in which it stands; anything else unknown is taken for some text."""
+
+_KEPT = (
+    *("type", "required", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
+    *("x-kubernetes-int-or-string", "x-kubernetes-list-type"),
+)
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "array": (list, tuple),
@@ -25,7 +30,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 def manifest_faults(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Path and fault for everything about a NodePool's or EC2NodeClass's `spec` that would be refused; Outputs count as sound."""
-    spec = _known(manifest["spec"], "spec")
+    spec = _known(manifest["spec"])
     schema = _schema(manifest["kind"])
     structural = list(_structure(schema, spec, "spec"))
     # The server too evaluates rules on a sound structure only.
@@ -37,12 +42,25 @@ def _schema(kind: str) -> dict[str, Any]:
     return json.loads((_DEFINITIONS / f"{kind}.json").read_text())
 
 
-def _known(value: Any, field: str) -> Any:
+def condensed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A published schema without its prose: what `crds/` holds. For whoever brings it up to a new version of Karpenter."""
+    kept: dict[str, Any] = {key: schema[key] for key in _KEPT if key in schema}
+    if "properties" in schema:
+        kept["properties"] = {name: condensed(inner) for name, inner in schema["properties"].items()}
+    for inner in ("items", "additionalProperties"):
+        if isinstance(schema.get(inner), Mapping):
+            kept[inner] = condensed(schema[inner])
+    if rules := schema.get("x-kubernetes-validations"):
+        kept["x-kubernetes-validations"] = [{"rule": rule["rule"], "message": rule.get("message", "")} for rule in rules]
+    return kept
+
+
+def _known(value: Any, terms: str = "") -> Any:
     if isinstance(value, pulumi.Output):
-        return _STAND_INS.get(field, "text")
+        return _STAND_INS.get(terms, "text")
     if isinstance(value, Mapping):
-        return {key: _known(entry, key) for key, entry in value.items()}
-    return [_known(entry, field) for entry in value] if isinstance(value, list | tuple) else value
+        return {key: _known(entry, key if key in _STAND_INS else terms) for key, entry in value.items()}
+    return [_known(entry, terms) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _structure(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -116,6 +134,14 @@ def _rules(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[tuple[s
             yield from _rules(schema.get("items", {}), entry, f"{path}[{index}]")
 
 
+@functools.cache
+def _compiled(rule: str) -> Any:
+    # Takes a quarter of a second to load, and only node pools need it.
+    import cel
+
+    return cel.compile(rule)
+
+
 def _holds(rule: str, value: Any) -> bool:
     import cel
 
@@ -124,8 +150,8 @@ def _holds(rule: str, value: Any) -> bool:
     context.add_function("find", lambda text, pattern: found[0] if (found := re.search(pattern, text)) else "")
     context.add_function("split", lambda text, separator: text.split(separator))
     try:
-        return cel.evaluate(rule, context) is True
-    except (RuntimeError, TypeError, ValueError):
+        return _compiled(rule).execute(context) is True
+    except (KeyError, RuntimeError, TypeError, ValueError):
         # As at the server: a rule that cannot be evaluated refuses.
         return False
 
