@@ -1,43 +1,17 @@
-"""MiniStack in a virtual environment of its own, made once per machine and shared by all clones."""
+"""MiniStack in a virtual environment of its own."""
 
-import fcntl
-import hashlib
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-from lab.places import cache_folder
+from lab.cloud.pinned_environment import PinnedEnvironment
 
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+_MINISTACK = PinnedEnvironment("ministack", Path(__file__).with_name("requirements.txt"))
 
 
 def version() -> str:
     """The pinned release."""
-    return next(line.partition("==")[2] for line in REQUIREMENTS.read_text().splitlines() if line.startswith("ministack=="))
+    return _MINISTACK.version
 
 
 def ministack_python() -> Path:
-    """The interpreter that has MiniStack, installed on first use (about 20 s). Safe to call from several processes at once.
-
-    Raises RuntimeError with pip's own words if it cannot be installed.
-    """
-    folder = cache_folder() / f"ministack-{version()}"
-    python = folder / "bin" / "python"
-    mark = folder / "installed"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if mark.exists() and mark.read_text() == wanted and python.exists():
-            return python
-        shutil.rmtree(folder, ignore_errors=True)
-        for command in (
-            [sys.executable, "-m", "venv", str(folder)],
-            [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(REQUIREMENTS)],
-        ):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"MiniStack {version()} could not be installed: {' '.join(command)}\n{done.stdout}{done.stderr}")
-        mark.write_text(wanted)
-    return python
+    """The interpreter that has MiniStack. Raises RuntimeError with pip's own words if it cannot be installed."""
+    return _MINISTACK.python()
