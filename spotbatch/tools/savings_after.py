@@ -12,7 +12,7 @@ from spotbatch.task import Task
 from spotbatch.tools.options import run_record
 from spotbatch.tools.prices.price import Price
 from spotbatch.tools.prices.price_tables import NoPrice, PriceTables
-from spotbatch.tools.savings_hours import MachineTime, Window, machine_times, window
+from spotbatch.tools.savings_hours import MachineTime, Window, itself, machine_times, window
 from spotbatch.tools.savings_services import ServiceUse, service_uses
 
 FARTHEST_DAYS = 180
@@ -148,7 +148,7 @@ def account(ledger: Ledger, queue: str, run: str, prices: Prices, assumed: Assum
     ended = all(task.state in ("done", "dead") for task in tasks)
     uses: list[ServiceUse] = []
     if not queue.startswith("local:"):
-        served = [machine for machine in machines if machine.id in {time.id for time in times}]
+        served = [machine for machine in machines if itself(machine.id) in {time.id for time in times}]
         waiting = sum(time.seconds["waiting"] for time in times)
         try:
             uses = service_uses(PriceTables(), paid.region or assumed.region, own, tasks, served, waiting)
@@ -166,6 +166,7 @@ class _PaidTimes:
         self._times: list[tuple[MachineTime, Price, Price, bool]] = []
         self.assumed = 0
         known: dict[tuple[str, str], tuple[Price, Price]] = {}
+        asked: set[tuple[str, str]] = set()
         faults: list[str] = []
         for time in times:
             machine = time.machine
@@ -175,7 +176,8 @@ class _PaidTimes:
             if not instance_type or not where:
                 faults.append("the records of this run's machines name no instance type or zone: say --types TYPE --region REGION")
                 continue
-            if (instance_type, where) not in known:
+            if (instance_type, where) not in asked:
+                asked.add((instance_type, where))
                 try:
                     known[instance_type, where] = prices.on_demand(instance_type, where, wanted), prices.spot(instance_type, where, wanted)
                 except NoPrice as fault:

@@ -1,7 +1,8 @@
 """Where the time of a run's machines went, from the ledger's records: work, work done again, boots, waiting, leaving."""
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spotbatch.agent import BEATS_PER_LEASE
 from spotbatch.claim_story import ClaimStory, claims
@@ -19,6 +20,9 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/billing-for-interrupted-spot
 
 TAKEN_BACK = "spot interruption"
 """How the reason of a notice begins when it is the cloud that takes the machine."""
+
+
+_PLACE = re.compile(r"\.\d{1,2}$")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,11 @@ class MachineTime:
     @property
     def all_seconds(self) -> float:
         return sum(self.seconds.values())
+
+
+def itself(machine: str) -> str:
+    """The machine of a place on it: i-0123.1 is a place of i-0123 (`shared_machine.py`)."""
+    return _PLACE.sub("", machine)
 
 
 def window(submitted: float, tasks: Iterable[Task], now: float) -> Window:
@@ -83,7 +92,7 @@ def machine_times(
     windows = [run, *(other for other, _ in others)]
     ours = _by_machine(own)
     theirs = _by_machine(task for _, tasks in others for task in tasks)
-    known = {machine.id: machine for machine in machines}
+    known = _whole(machines)
     found = []
     for name in sorted(known.keys() | ours.keys()):
         machine = known.get(name)
@@ -122,7 +131,22 @@ def _by_machine(tasks: Iterable[Task]) -> dict[str, list[ClaimStory]]:
     found: dict[str, list[ClaimStory]] = {}
     for task in tasks:
         for claim in claims(task):
-            found.setdefault(claim.machine, []).append(claim)
+            found.setdefault(itself(claim.machine), []).append(claim)
+    return found
+
+
+def _whole(machines: Iterable[Machine]) -> dict[str, Machine]:
+    """Each machine once, by its id: it was there from the first registration of its places to the last beat of them."""
+    found: dict[str, Machine] = {}
+    for machine in sorted(machines, key=lambda machine: machine.id):
+        name = itself(machine.id)
+        first = found.get(name)
+        if first is None or first.boot != machine.boot:
+            if first is None or machine.registered > first.registered:
+                found[name] = machine
+            continue
+        drained = None if first.drained is None or machine.drained is None else max(first.drained, machine.drained)
+        found[name] = replace(first, registered=min(first.registered, machine.registered), beat=max(first.beat, machine.beat), drained=drained)
     return found
 
 

@@ -115,6 +115,21 @@ def test_claims_of_an_earlier_boot_count_as_work_alone(world):
     assert [(time.seconds["useful"], time.all_seconds) for time in times] == [(10, 10), (8, 8)]
 
 
+def test_places_of_one_machine_are_paid_once(world):
+    began = world.clock.now
+    world.submit(items=20, items_per_task=10)
+    first = world.claimed(on(world, "i-0123"))
+    world.clock.passes(10)
+    world.machines.register(Identity("i-0123.1", "boot 1", "m5.xlarge", "us-east-1a", launched=began), "agent 1")
+    second = world.claimed(world.machine("i-0123.1"), "000001")
+    world.clock.passes(10)
+    world.ledger.finish(world.saved(first, 10))
+    world.clock.passes(10)
+    world.ledger.finish(world.saved(second, 10))
+    times = seconds(world, began)
+    assert {name: time.seconds for name, time in times.items()} == {"i-0123": {"boot": 40, "waiting": 0, "useful": 30, "redone": 0, "leaving": 0}}
+
+
 @pytest.mark.parametrize(
     ("kind", "reason", "spot", "lived", "free"),
     [
