@@ -23,6 +23,7 @@ th, td { text-align: left; padding: .35rem .5rem .35rem 0; border-bottom: 1px so
 .track { background: color-mix(in srgb, var(--line) 55%, transparent); height: .8rem; border-radius: 3px; position: relative; }
 .track i { position: absolute; top: 0; bottom: 0; border-radius: 3px; min-width: 2px; }
 .net { font-weight: 650; }
+@media (min-width: 36rem) { td:not(:last-child) { white-space: nowrap; } }
 @media (max-width: 36rem) {
   thead { position: absolute; left: -99rem; }
   tr { display: block; border-bottom: 1px solid var(--line); padding: .4rem 0; }
@@ -55,7 +56,7 @@ def page(account: Account) -> str:
     told = account.to_json()
     ran = f"{told['from']} to {told['to']}" + ("" if account.ended else ", still running")
     prices = [(one.instance_type, one.kind, f"${one.usd_per_hour:.4f}", one.region, one.date, one.source) for one in account.prices]
-    uses = [(one.service, f"{one.units:,.3g}", f"${one.usd:.7f}", one.date, one.table) for one in account.uses]
+    uses = [(one.service, f"{one.units:,.4g}", f"${one.usd:.7f}", one.date, one.table) for one in account.uses]
     paid, whole = dollars(account.on_demand_usd - account.net_usd), dollars(account.on_demand_usd)
     body = [
         f"<h1>{html.escape(account.title)}</h1>",
