@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from spotbatch import clouds, log, metrics
 from spotbatch.bad_record import BadRecord
 from spotbatch.ledger import Ledger, OtherJob, Refused
 from spotbatch.log import say
+from spotbatch.loop import Loop, NoTask
+from spotbatch.loop_job import LoopJob
 from spotbatch.owner import Owner
 from spotbatch.protocols import Backend, Bell, StoreError
 from spotbatch.runner import OutOfTime, Runner
@@ -62,11 +64,11 @@ class Start:
 
 
 class BadJob(Exception):
-    """MODULE:CLASS does not name a BatchWorker; the text says what was found."""
+    """MODULE:CLASS names neither a BatchWorker nor a function; the text says what was found."""
 
 
 def load(name: str) -> type[BatchWorker]:
-    """The job's class, importable from the current folder. Raises BadJob."""
+    """The job's class, or that of a function's loop, importable from the current folder. Raises BadJob."""
     module_name, colon, class_name = name.partition(":")
     if not (module_name and colon and class_name):
         raise BadJob(f"job: {name!r} is not MODULE:CLASS, as in thumbnails:Thumbnails")
@@ -79,6 +81,8 @@ def load(name: str) -> type[BatchWorker]:
             raise BadJob(f"job: {name!r}: there is no module {module_name} in the current folder or on the Python path") from None
         raise
     job = getattr(module, class_name, None)
+    if callable(job) and not isinstance(job, type):
+        return LoopJob.of(job, class_name)
     if not (isinstance(job, type) and issubclass(job, BatchWorker)):
         known = [
             key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, BatchWorker) and value is not BatchWorker
@@ -114,10 +118,13 @@ class WorkerProcess:
         self._others: set[str] = set()
         self.board, self.cell = board.board, board.cells[start.cell]
         self.cell.item_limit = job.item_seconds_max or 0.0
-        self.runner = Runner(self.ledger, job, board, start.cell, clock, pause)
+        self.runner = (Loop if isinstance(job, LoopJob) else Runner)(self.ledger, job, board, start.cell, clock, pause)
 
     def work(self, *, until_empty: bool) -> None:
-        """Raises StoreError."""
+        """Raises StoreError; NoTask."""
+        self.runner.follow(self._claims(until_empty=until_empty))
+
+    def _claims(self, *, until_empty: bool) -> Iterator[Task]:
         while self.board.level < DRAIN:
             bell = self.doorbell.wait(0.5 if until_empty else WAIT_SECONDS)
             # Busy before the claim, so that an agent that leads its workers out waits for one that is under way.
@@ -125,7 +132,7 @@ class WorkerProcess:
             claim = self._claim(bell) if bell is not None else None
             if claim is not None:
                 say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
-                self.runner.run(claim)
+                yield claim
             self.cell.busy = 0.0
             metrics.meter().tick()
             if claim is None and until_empty and not self.ledger.backlog(self.job):
@@ -191,6 +198,9 @@ def main(arguments: list[str]) -> int:
     except StoreError as fault:
         say("ledger unreachable", 40, why=str(fault))
         return UNREACHABLE
+    except NoTask as fault:
+        say("job cannot start", 40, error=str(fault))
+        return CANNOT_START
     finally:
         metrics.meter().write()
     return 0

@@ -3,7 +3,7 @@
 import json
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -58,6 +58,11 @@ class Runner:
         self._save_seconds = self._restore_seconds = 0.0
         self._stateful = type(job).save_state is not BatchWorker.save_state
 
+    def follow(self, claims: Iterator[Task]) -> None:
+        """Run one task after another. Raises StoreError."""
+        for claim in claims:
+            self.run(claim)
+
     def run(self, claim: Task) -> None:
         """Run a task to its end, or give it back. Raises StoreError when the agent has been silent for a lease."""
         where = {"run": claim.run, "task": claim.id, "epoch": claim.epoch}
@@ -69,9 +74,7 @@ class Runner:
                 try:
                     claim, ended = self._work(claim, items, where)
                     if ended:
-                        done = self._patiently(lambda: self.ledger.finish(claim))  # noqa: B023
-                        say("task done", **where, items=done.items_done)
-                        self._tidy(done)
+                        self._complete(claim, where)
                     return
                 except Damaged as fault:
                     say("checkpoint damaged", 30, **where, why=str(fault))
@@ -175,11 +178,19 @@ class Runner:
             return claim, False
         if at == total:
             return claim, True
+        self._hand_back(claim, where)
+        return claim, False
+
+    def _complete(self, claim: Task, where: dict[str, Any]) -> None:
+        done = self._patiently(lambda: self.ledger.finish(claim))
+        say("task done", **where, items=done.items_done)
+        self._tidy(done)
+
+    def _hand_back(self, claim: Task, where: dict[str, Any]) -> None:
         task = self._patiently(lambda: self.ledger.give_back(claim, "interrupted", GIVEN_BACK))
         meter().count("GivenBack")
         meter().count("WasteSeconds", waste(task))
-        say("given back", **where, items=task.items_done, of=total, state=task.state)
-        return claim, False
+        say("given back", **where, items=task.items_done, of=task.items_total, state=task.state)
 
     @staticmethod
     def _text(result: Any, at: int) -> str:
