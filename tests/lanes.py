@@ -11,6 +11,7 @@ LANES = {
     "engine": ["tests/lab", "tests/engine"],
     "flow": ["tests/flow"],
     "fire": ["tests/fire"],
+    "simulate": ["tests/simulate"],
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import calls, detaching, draining, imports, latencies, messages, overhead, preview
+from tests.bench import calls, detaching, draining, imports, latencies, messages, overhead, preview, simulate
 from tests.bench.figures import show
 
 PARTS = {
@@ -14,6 +14,7 @@ PARTS = {
     "latencies": latencies,
     "detaching": detaching,
     "preview": preview,
+    "simulate": simulate,
 }
 
 

@@ -3,6 +3,7 @@
 import itertools
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from spotbatch.tools.simulation.published.placement import Pause, eager_next_reg
 from spotbatch.tools.simulation.published.rows import BASELINES
 from spotbatch.tools.simulation.published.view import View
 from spotbatch.tools.simulation.setting import Setting
-from spotbatch.tools.simulation.trace_files import read
+from tests.simulate import table_3
 from tests.simulate.pools import always, changing, job, pool, queue, setting, three_zones
 
 HOUR = 3600.0
@@ -230,21 +231,8 @@ def test_restart_from_zero_does_again_what_a_lost_machine_had_finished():
     "TRACES" not in os.environ, reason="NOT RUN: the paper's Table 3 needs TRACES=DIR with availability/aws_gpu_usw2_2022-10-26.csv.gz"
 )
 def test_greedy_and_uniform_progress_come_to_table_3_of_the_paper():
-    trace = read([f"{os.environ['TRACES']}/availability/aws_gpu_usw2_2022-10-26.csv.gz"])
-    random = np.random.default_rng(0)
-    hours: dict[str, list[float]] = {"P2": [], "P3": []}
-    for number, one in enumerate(trace.pools):
-        for _ in range(100):
-            start = float(600 * random.integers(0, 1_781 - 360))
-            given = setting((one,), job(48, deadline_h=60), start_s=start, horizon_s=60 * HOUR, boot_s=660.0, seed=number, keep_events=True)
-            for name, found in hours.items():
-                run = BASELINES[name].run(given)
-                assert not run.deadline_missed
-                # The paper counts hours of work: its two columns add up to 48.
-                stays = [event.end_s - event.begin_s for event in run.events if event.pool == "on-demand"]
-                assert sum(stays) / HOUR == pytest.approx(run.on_demand_hours)
-                found.append(sum(max(0.0, stay - 720) for stay in stays) / HOUR)
-    greedy, uniform = np.array(hours["P2"]), np.array(hours["P3"])
-    assert abs(greedy.mean() - 30.8) < 1.5
-    assert abs(uniform.mean() - 25.1) < 1.5
-    assert abs((greedy - uniform).mean() - 5.3) < 1.0
+    hours = table_3.hours_on_demand(Path(os.environ["TRACES"]))
+    greedy, uniform = hours["P2"], hours["P3"]
+    assert abs(greedy.mean() - table_3.GREEDY) < table_3.TOLERANCE
+    assert abs(uniform.mean() - table_3.UNIFORM) < table_3.TOLERANCE
+    assert abs((greedy - uniform).mean() - table_3.APART) < table_3.APART_TOLERANCE
