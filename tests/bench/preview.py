@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
+from pulumi_spotbatch.aws import code_archive, interruption_archive
 
 from lab.cloud import LocalCloud
 from lab.engine import Engine
@@ -33,9 +34,11 @@ def known(value, unknown):
         return [known(one, unknown) for one in value]
     if isinstance(value, str) and value.endswith("[random]"):
         return value.replace("[random]", "0000000")
-    asset = pulumi.StringAsset("text")
-    packed = {"[asset]": asset, "[archive]": pulumi.AssetArchive({"file": asset})}
-    return unknown if value == "[unknown]" else packed.get(value, value) if isinstance(value, str) else value
+    if value == "[asset]":
+        return pulumi.FileAsset(plan["asset"])
+    if value == "[archive]":
+        return pulumi.AssetArchive({name: pulumi.FileAsset(path) for name, path in plan["archive"].items()})
+    return unknown if value == "[unknown]" else value
 
 
 def snake(name):
@@ -68,7 +71,10 @@ def figures() -> list[Figure]:
             ours = Engine(CHECKOUT, folder / "ours", cloud.environment).stack("prod")
             project = folder / "plain"
             (project / "stacks").mkdir(parents=True)
-            (project / "plan.json").write_text(json.dumps(ours.plan()))
+            # The same files for the functions and for the machines, so that the engine reads and hashes as much.
+            archive = {name: str(Path(asset.path).absolute()) for name, asset in interruption_archive.archive().assets.items()}
+            packed = {"archive": archive, "asset": str(code_archive.build(CHECKOUT / "examples/etl").path)}
+            (project / "plan.json").write_text(json.dumps(ours.plan() | packed))
             (project / "__main__.py").write_text(PLAIN)
             settings = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
             settings["runtime"]["options"]["virtualenv"] = str(CHECKOUT / ".venv")
