@@ -46,7 +46,7 @@ class Overview:
     oldest_save: Age | None = None
     """The running task that has gone longest without a checkpoint, since its claim at most."""
     machine_seconds: float = 0.0
-    """From each machine's registration to its last beat, for the boot that its record names; no boots, and nothing before a reboot."""
+    """From each machine's registration until now, or to the last beat of one that is gone; no boots, and nothing before a reboot."""
     idle_seconds: float = 0.0
     """How much of it the machine held no task of these runs. At most, where a task's history was cut."""
     history_cut: bool = False
@@ -143,7 +143,7 @@ def _look_at_machines(seen: Overview, tasks: list[Task], machines: Iterable[Mach
         alive = seen.now - machine.beat <= machine.lease and not (machine.deadline is not None and machine.deadline <= seen.now)
         seen.alive += alive
         seen.draining += alive and machine.state == "draining"
-        first, last = max(machine.registered, began), min(machine.beat, ended)
+        first, last = max(machine.registered, began), min(seen.now if alive else machine.beat, ended)
         if last > first:
             seen.machine_seconds += last - first
             seen.idle_seconds += last - first - _covered(held.get(machine.id, []), first, last)

@@ -128,6 +128,5 @@ def _duration(seconds: float) -> str:
 def _idle(seen: Overview, run: str | None) -> str:
     share = 100 * seen.idle_seconds / seen.machine_seconds
     most = ", at most" if seen.history_cut else ""
-    return f"{seen.idle_seconds / 3600:.2f} of {seen.machine_seconds / 3600:.2f} machine hours ({share:.0f} %{most}) without a task" + (
-        " of this run" if run else ""
-    )
+    told = f"{_duration(seen.idle_seconds)} of {_duration(seen.machine_seconds)} of machine time ({share:.0f} %{most}) without a task"
+    return told + (" of this run" if run else "")

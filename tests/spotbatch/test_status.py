@@ -70,10 +70,19 @@ def test_a_task_whose_machine_has_no_record_counts_as_silent_since_its_claim(bus
     assert oldest and (oldest.seconds, oldest.machine) == (15, "m2")
 
 
-def test_idle_is_the_time_from_registration_to_the_last_beat_in_which_a_machine_held_no_task(busy):
+def test_idle_is_the_time_since_registration_in_which_a_machine_held_no_task(busy):
     seen = overview(busy.ledger, None)
-    # m1: 100 s less 40 and 20; m2: less 10; m3: all of it.
-    assert (seen.machine_seconds, seen.idle_seconds) == (300, 40 + 90 + 100)
+    # m1: 105 s less 40 and 20; m2: less 15; m3: all of it.
+    assert (seen.machine_seconds, seen.idle_seconds) == (315, 45 + 90 + 105)
+
+
+def test_a_machine_that_is_gone_counts_to_its_last_beat(busy):
+    busy.clock.passes(60)
+    busy.machines.beat(busy.machines.read("m3"), metadata_ok=True)
+    busy.clock.passes(5)
+    seen = overview(busy.ledger, None)
+    # m1 and m2 to their beat at 100 s, m3 until now.
+    assert (seen.machine_seconds, seen.idle_seconds) == (100 + 100 + 170, 40 + 90 + 170)
 
 
 def test_a_run_counts_machines_between_its_submit_and_its_end_only(busy):
@@ -127,7 +136,7 @@ def test_the_picture_fits_the_terminal_and_has_everything(busy, width):
         "1 interrupted, 0 lost, 0 failed",
         "3 alive",
         "8 s on m2",
-        "0.06 of 0.08",
+        "4 min of 5 min of machine time (76 %)",
     ):
         assert part in text, text
 
@@ -148,7 +157,7 @@ def test_a_cut_history_makes_the_idle_time_an_upper_bound(busy):
 def test_json_keeps_what_others_rely_on(busy):
     found = json.loads(json.dumps(overview(busy.ledger, None).to_json()))
     assert set(found["tasks"]) == {"queued", "running", "done", "dead"} and set(found["items"]) == {"total", "done"}
-    assert found["machines"]["idle_hours"] == round(230 / 3600, 4)
+    assert found["machines"]["idle_hours"] == round(240 / 3600, 4)
     assert found["oldest"]["save"] == {"seconds": 15, "machine": "m2", "task": "run/000002"}
 
 
