@@ -26,6 +26,8 @@ EVENT_SECONDS = 1.0
 """From an event to its handler."""
 AGAIN_SECONDS = 60.0
 """A message that comes twice does so within this."""
+SCALE_SECONDS = 60.0
+"""From a backlog that has become shorter than the fleet to a fleet that is no longer than the backlog."""
 TIMER_SECONDS = 60.0
 """The handler's timer."""
 
@@ -108,6 +110,8 @@ class SimulatedCloud:
             if not self._open_tasks:
                 self.finished_s = self.timeline.now
                 self.timeline.end()
+            elif self._open_tasks < self.setting.machines:
+                self.timeline.at(self.timeline.now + SCALE_SECONDS, self.fleet.changed)
 
     def job(self, passes: Any) -> SimulatedItems:
         workload = self.setting.workload
@@ -136,12 +140,16 @@ class SimulatedCloud:
         )  # fmt: skip
         self.machines[name] = machine
         if grant is not None:
-            self.timeline.at(grant.ends_s, lambda: machine.end(taken=True))
-            late = faults.notice_late_s * chance.random()
-            told = max(grant.granted_s, grant.ends_s - setting.notice_s) + late
-            if setting.notice_s > 0 and told < grant.ends_s and chance.random() >= faults.notice_lost:
-                self.timeline.at(told, lambda: self._warn(machine, grant.ends_s))
+            self._schedule(machine, grant)
         return machine
+
+    def _schedule(self, machine: SimulatedMachine, grant: Grant) -> None:
+        """Its notice and its end, as long as they stand."""
+        setting, faults, chance, ends = self.setting, self.setting.faults, self._chance, grant.ends_s
+        self.timeline.at(ends, lambda: machine.end(taken=True) if grant.ends_s == ends else None)
+        told = max(self.timeline.now, ends - setting.notice_s) + faults.notice_late_s * chance.random()
+        if setting.notice_s > 0 and told < ends and chance.random() >= faults.notice_lost:
+            self.timeline.at(told, lambda: self._warn(machine, ends) if grant.ends_s == ends else None)
 
     def _warn(self, machine: SimulatedMachine, ends_s: float) -> None:
         """The cloud says that it takes the machine: in its metadata, and by an event."""
@@ -161,7 +169,10 @@ class SimulatedCloud:
 
     def _gone(self, machine: SimulatedMachine) -> None:
         if machine.grant is not None:
-            self.market.release(machine.grant)
+            moved = self.market.release(machine.grant, self.timeline.now)
+            for other in self.machines.values():
+                if other.grant in moved:
+                    self._schedule(other, other.grant)
         if not self.timeline.ended:
             self._event("aws.ec2", "EC2 Instance State-change Notification", {"instance-id": machine.name, "state": "terminated"})
             self._sweep_later()

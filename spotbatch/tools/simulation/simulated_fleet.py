@@ -50,7 +50,10 @@ class SimulatedFleet:
             self._look()
 
     def changed(self) -> None:
-        """A machine has gone, or is about to: fill up. No more than there are tasks left."""
+        """A machine has gone or is about to, or a task is done: as many machines as there are tasks left, up to what is wanted."""
+        surplus = len(self._active) - self._cloud.open_tasks
+        for machine in [machine for machine in self._active if machine.idle][: max(0, surplus)]:
+            self._cloud.stop(machine)
         while not self._stays and len(self._active) + self._trying < min(self._cloud.setting.machines, self._cloud.open_tasks):
             self._trying += 1
             self._launch(frozenset())
@@ -116,10 +119,7 @@ class SimulatedFleet:
                 self._cloud.stop(bridge)
 
     def _seen(self, just_refused: frozenset[int]) -> list[PoolSeen]:
-        now, held = self._cloud.timeline.now, [0] * len(self._cloud.setting.pools)
-        for machine in self._cloud.machines.values():
-            if machine.alive and machine.grant is not None:
-                held[machine.grant.pool] += 1
+        now, held = self._cloud.timeline.now, self._cloud.market.held
         return [
             PoolSeen(
                 pool.name,
@@ -141,7 +141,7 @@ class SimulatedFleet:
 
     def _count_waiting(self) -> None:
         alive = sum(machine.alive for machine in self._cloud.machines.values())
-        now, short = self._cloud.timeline.now, max(0, self._cloud.setting.machines - alive)
+        now, short = self._cloud.timeline.now, max(0, min(self._cloud.setting.machines, self._cloud.open_tasks) - alive)
         if self._short_since is not None:
             self.waiting_s += (now - self._short_since) * self._short
         self._short_since, self._short = now, short

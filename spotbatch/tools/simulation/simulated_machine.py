@@ -73,6 +73,11 @@ class SimulatedMachine:
     def alive(self) -> bool:
         return self.life.gone_s is None
 
+    @property
+    def idle(self) -> bool:
+        """Its worker waits for a bell."""
+        return self.agent is not None and self.agent.actor is not None and self.agent.actor.parked
+
     def _boot(self) -> None:
         if self.alive:
             self.life.booted_s = began = self._timeline.now
