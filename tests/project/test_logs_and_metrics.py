@@ -9,7 +9,7 @@ from spotbatch.metrics import UNITS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/logs-and-metrics.md").read_text()
-SAYERS = {"say", "exception"}
+SAYERS = {"say", "log.say", "LOGGER.exception", "log.LOGGER.exception"}
 
 
 def words(node: ast.expr) -> Iterator[str]:
@@ -21,17 +21,24 @@ def words(node: ast.expr) -> Iterator[str]:
         yield node.value
 
 
+def logs(code: ast.Module) -> bool:
+    """Does it import the log, or its `say`?"""
+    imports = [node for node in ast.walk(code) if isinstance(node, ast.ImportFrom)]
+    return any(node.module == "spotbatch.log" or (node.module == "spotbatch" and "log" in {one.name for one in node.names}) for node in imports)
+
+
 def said() -> dict[str, str]:
     """Every event in the code, and a file that says it."""
     found: dict[str, str] = {}
     for path in sorted((ROOT / "spotbatch").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and node.args:
-                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                if name in SAYERS and path.name != "log.py":
-                    told = list(words(node.args[0]))
-                    assert told, f"{path.name}, line {node.lineno}: the event is not a plain text"
-                    found |= dict.fromkeys(told, str(path.relative_to(ROOT)))
+        code = ast.parse(path.read_text())
+        if path.name == "log.py" or not logs(code):
+            continue
+        for node in ast.walk(code):
+            if isinstance(node, ast.Call) and node.args and ast.unparse(node.func) in SAYERS:
+                told = list(words(node.args[0]))
+                assert told, f"{path.name}, line {node.lineno}: the event is not a plain text"
+                found |= dict.fromkeys(told, str(path.relative_to(ROOT)))
     return found
 
 
