@@ -1,61 +1,92 @@
-"""Train a small classifier that writes its own checkpoints: `python train.py FOLDER [EPOCHS] [SECONDS_PER_EPOCH]`. It knows nothing of spotbatch.
+"""Train a small network that writes its own checkpoints: `python train.py FOLDER [EPOCHS] [SECONDS_PER_EPOCH]`. It knows nothing of spotbatch.
 
-As a program of your own would: it goes on from the newest checkpoint in FOLDER, writes one after each epoch, and ends early when told to.
-However often that happens, the weights at the end are the same, byte for byte: the order of the samples hangs on the epoch alone.
+As a program of your own would: it goes on from the checkpoint in FOLDER, writes one after each epoch, and ends early when told to. However
+often that happens, the weights at the end are the same, byte for byte, as the checkpoint holds all that the next epoch hangs on: weights,
+momentum, and the state of the random numbers that shuffle the samples and drop hidden units.
 """
 
 import json
-import math
-import random
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-SAMPLES, FEATURES, RATE = 400, 6, 0.05
+import numpy as np
+
+SAMPLES, FEATURES, HIDDEN, BATCH = 2_000, 16, 32, 50
+RATE, MOMENTUM, DROPPED = 0.05, 0.9, 0.2
 TOLD = 143
 """What a program ends with that SIGTERM has stopped in good order."""
 
-
-def samples() -> list[tuple[list[float], int]]:
-    """Points on both sides of a plane, a tenth of them on the wrong one."""
-    chance = random.Random(20)
-    plane = [chance.uniform(-1, 1) for _ in range(FEATURES)]
-    made = []
-    for _ in range(SAMPLES):
-        point = [chance.gauss(0, 1) for _ in range(FEATURES)]
-        side = sum(a * b for a, b in zip(plane, point, strict=True)) > 0
-        made.append((point, int(side != (chance.random() < 0.1))))
-    return made
+Weights = dict[str, np.ndarray]
 
 
-def one_epoch(weights: list[float], data: list[tuple[list[float], int]], epoch: int) -> float:
-    """One pass of logistic regression over the data, in an order of its own; the mean loss."""
-    loss = 0.0
-    for point, label in random.Random(epoch).sample(data, len(data)):
-        guess = 1 / (1 + math.exp(-sum(a * b for a, b in zip(weights, point, strict=True))))
-        loss -= math.log(guess if label else 1 - guess)
-        for index, value in enumerate(point):
-            weights[index] += RATE * (label - guess) * value
-    return loss / len(data)
+def samples() -> tuple[np.ndarray, np.ndarray]:
+    """Points, and the class of each: on which side of a curved surface it lies."""
+    chance = np.random.default_rng(20)
+    points = chance.normal(size=(SAMPLES, FEATURES))
+    surface = np.sin(points @ chance.normal(size=FEATURES)) + 0.3 * points @ chance.normal(size=FEATURES)
+    return points, (surface > 0).astype(float)
+
+
+class Training:
+    """The network, and whatever else decides what the next epoch does."""
+
+    def __init__(self) -> None:
+        self.epoch, self.chance = 0, np.random.default_rng(4)
+        shapes = {"hidden": (FEATURES, HIDDEN), "bias": (HIDDEN,), "out": (HIDDEN,), "out_bias": (1,)}
+        self.weights: Weights = {name: self.chance.normal(scale=0.3, size=shape) for name, shape in shapes.items()}
+        self.speed: Weights = {name: np.zeros(shape) for name, shape in shapes.items()}
+
+    def one_epoch(self, points: np.ndarray, labels: np.ndarray) -> float:
+        """Every sample once, in an order of its own; the mean loss."""
+        losses = [self._step(points[batch], labels[batch]) for batch in self.chance.permutation(len(points)).reshape(-1, BATCH)]
+        self.epoch += 1
+        return float(np.mean(losses))
+
+    def _step(self, points: np.ndarray, labels: np.ndarray) -> float:
+        weights = self.weights
+        kept = (self.chance.random(HIDDEN) >= DROPPED) / (1 - DROPPED)
+        hidden = np.tanh(points @ weights["hidden"] + weights["bias"]) * kept
+        guess = 1 / (1 + np.exp(-(hidden @ weights["out"] + weights["out_bias"])))
+        wrong = (guess - labels) / len(labels)
+        back = np.outer(wrong, weights["out"]) * (kept - hidden**2 / np.maximum(kept, 1e-9))
+        slopes = {"hidden": points.T @ back, "bias": back.sum(0), "out": hidden.T @ wrong, "out_bias": wrong.sum(keepdims=True)}
+        for name, slope in slopes.items():
+            self.speed[name] = MOMENTUM * self.speed[name] - RATE * slope
+            weights[name] += self.speed[name]
+        return float(-np.mean(labels * np.log(guess + 1e-12) + (1 - labels) * np.log(1 - guess + 1e-12)))
+
+    def save(self, path: Path) -> None:
+        """By rename, so that whatever stops the program leaves one whole checkpoint behind."""
+        new = path.with_name("new.npz")
+        kept: dict[str, Any] = {"epoch": self.epoch, "random": json.dumps(self.chance.bit_generator.state), **self.weights}
+        kept |= {f"speed_{name}": value for name, value in self.speed.items()}
+        np.savez(new, **kept)
+        new.replace(path)
+
+    def load(self, path: Path) -> None:
+        with np.load(path) as saved:
+            self.epoch, self.chance.bit_generator.state = int(saved["epoch"]), json.loads(str(saved["random"]))
+            self.weights = {name: saved[name] for name in self.weights}
+            self.speed = {name: saved[f"speed_{name}"] for name in self.speed}
 
 
 def main(folder: Path, epochs: int = 40, seconds: float = 0.0) -> int:
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     folder.mkdir(parents=True, exist_ok=True)
-    newest = folder / "model.json"
-    model = json.loads(newest.read_text()) if newest.exists() else {"epoch": 0, "weights": [0.0] * FEATURES}
-    data = samples()
-    while model["epoch"] < epochs and not told:
-        loss = one_epoch(model["weights"], data, model["epoch"])
-        model["epoch"] += 1
+    training, newest = Training(), folder / "model.npz"
+    if newest.exists():
+        training.load(newest)
+    points, labels = samples()
+    while training.epoch < epochs and not told:
+        loss = training.one_epoch(points, labels)
         time.sleep(seconds)
-        # By rename, so that whatever stops the program leaves one whole checkpoint behind.
-        (folder / "model.json.new").write_text(json.dumps(model))
-        (folder / "model.json.new").replace(newest)
-        print(f"epoch {model['epoch']} of {epochs}: loss {loss:.4f}", flush=True)
-    return 0 if model["epoch"] == epochs else TOLD
+        training.save(newest)
+        print(f"epoch {training.epoch} of {epochs}: loss {loss:.4f}", flush=True)
+    return 0 if training.epoch == epochs else TOLD
 
 
 if __name__ == "__main__":

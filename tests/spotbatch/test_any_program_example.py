@@ -1,50 +1,93 @@
-"""The example of docs/any-program.md, with an interruption in the middle: it ends as an undisturbed run does."""
+"""The example of docs/any-program.md on machines that are told to stop, or killed: it ends as an undisturbed run does."""
 
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+import pytest
 
 from tests.spotbatch.clock import wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "examples/any-program"
-SPOTBATCH = [str(Path(sys.executable).with_name("spotbatch")), "run", "--queue"]
+SPOTBATCH = [str(Path(sys.executable).with_name("spotbatch")), "run", "--lease", "2", "--save-every", "2"]
 
 
-def test_a_training_ends_at_the_same_weights_on_another_machine_as_undisturbed(tmp_path):
+class Line:
+    """One command line, started on one machine after another."""
+
+    def __init__(self, folder: Path, run: str, kept: str, *command: str) -> None:
+        self.folder = folder
+        self.words = [*SPOTBATCH, "--queue", f"local:{folder / 'queue'}", "--run", run, "--checkpoint-dir", kept, "--", *command]
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def on(self, machine: str) -> subprocess.Popen[bytes]:
+        (self.folder / machine).mkdir()
+        with (self.folder / f"{machine}.log").open("wb") as log, (self.folder / f"{machine}.events").open("wb") as events:
+            process = subprocess.Popen(self.words, cwd=self.folder / machine, stdout=log, stderr=events)
+        self.started.append(process)
+        return process
+
+    def said(self, machine: str) -> list[str]:
+        """Whole lines of its standard output."""
+        return (self.folder / f"{machine}.log").read_text().splitlines()
+
+    def saves(self, machine: str) -> int:
+        return (self.folder / f"{machine}.events").read_text().count('"checkpoint durable"')
+
+    def close(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def training(tmp_path):
     train = str(EXAMPLE / "train.py")
-    subprocess.run([sys.executable, train, str(tmp_path / "undisturbed"), "30"], check=True, timeout=60, capture_output=True)
-    for machine in ("first", "second"):
-        (tmp_path / machine).mkdir()
-    command = [*SPOTBATCH, f"local:{tmp_path / 'queue'}", "--run", "training", "--checkpoint-dir", "model", "--", sys.executable, train, "model"]
-    command += ["30", "0.1"]
-    with (tmp_path / "first.log").open("wb") as log:
-        first = subprocess.Popen(command, cwd=tmp_path / "first", stdout=log, stderr=subprocess.DEVNULL)
-        wait_until(lambda: b"epoch 5 " in (tmp_path / "first.log").read_bytes(), what="five epochs")
-        first.terminate()
-        assert first.wait(20) == 143
-    second = subprocess.run(command, cwd=tmp_path / "second", capture_output=True, text=True, timeout=60)
-    assert second.returncode == 0
-    done = (tmp_path / "first.log").read_text().splitlines() + second.stdout.splitlines()
-    assert [int(line.split()[1]) for line in done] == list(range(1, 31))
-    assert (tmp_path / "second/model/model.json").read_bytes() == (tmp_path / "undisturbed/model.json").read_bytes()
+    subprocess.run([sys.executable, train, str(tmp_path / "undisturbed"), "14"], check=True, timeout=60, capture_output=True)
+    made = Line(tmp_path, "training", "model", sys.executable, train, "model", "14", "1.2")
+    yield made
+    made.close()
 
 
-def test_a_shell_loop_over_files_does_each_of_them_once(tmp_path):
-    for name, machine in ((f"{number}.raw", "first") for number in range(20)):
-        (tmp_path / "source").mkdir(exist_ok=True)
-        (tmp_path / "source" / name).write_bytes(name.encode() * 200_000)
-        (tmp_path / machine).mkdir(exist_ok=True)
-    (tmp_path / "second").mkdir()
-    command = [*SPOTBATCH, f"local:{tmp_path / 'queue'}", "--run", "media", "--checkpoint-dir", "out", "--"]
-    command += [str(EXAMPLE / "compress.sh"), str(tmp_path / "source"), "out"]
-    first = subprocess.Popen(command, cwd=tmp_path / "first", stderr=subprocess.DEVNULL)
-    wait_until(lambda: (tmp_path / "first/out/0.raw.gz").exists(), what="the first file")
-    time.sleep(0.1)
+@pytest.fixture
+def media(tmp_path):
+    (tmp_path / "source").mkdir()
+    for number in range(40):
+        (tmp_path / "source" / f"{number:02d}.raw").write_bytes(f"{number}".encode() * 200_000)
+    made = Line(tmp_path, "media", "out", str(EXAMPLE / "compress.sh"), str(tmp_path / "source"), "out")
+    yield made
+    made.close()
+
+
+def test_a_training_told_to_stop_on_one_machine_and_killed_on_another_ends_at_the_same_weights_on_a_third(training):
+    first = training.on("first")
+    wait_until(lambda: len(training.said("first")) >= 2, what="two epochs")
     first.terminate()
-    assert first.wait(20) in (0, 143)
-    assert subprocess.run(command, cwd=tmp_path / "second", stderr=subprocess.DEVNULL, timeout=60).returncode == 0
-    made = {path.name for path in (tmp_path / "second/out").glob("*.gz")}
-    assert made == {f"{number}.raw.gz" for number in range(20)}
-    for name in made:
-        assert subprocess.run(["gzip", "-t", str(tmp_path / "second/out" / name)]).returncode == 0
+    assert first.wait(20) == 143
+    epochs = len(training.said("first"))
+    second = training.on("second")
+    wait_until(lambda: training.saves("second") >= 1, what="a save while more epochs run")
+    second.kill()
+    second.wait()
+    third = training.on("third")
+    assert third.wait(60) == 0
+    said = {machine: [int(line.split()[1]) for line in training.said(machine)] for machine in ("first", "second", "third")}
+    # Nothing twice after the notice; after the kill, what no save had covered.
+    assert said["first"] + said["second"] == list(range(1, epochs + 1 + len(said["second"])))
+    assert said["third"] == list(range(said["third"][0], 15)) and epochs + 1 < said["third"][0] <= said["second"][-1] + 1
+    assert (training.folder / "third/model/model.npz").read_bytes() == (training.folder / "undisturbed/model.npz").read_bytes()
+
+
+@pytest.mark.parametrize("how", ["told", "killed"])
+def test_a_shell_loop_over_media_files_ends_with_each_of_them_whole(media, how):
+    first = media.on("first")
+    wait_until(lambda: (media.folder / "first/out/05.raw.gz").exists(), what="some files")
+    first.terminate() if how == "told" else first.kill()
+    first.wait(20)
+    assert media.on("second").wait(60) == 0
+    out = media.folder / "second/out"
+    assert {path.name for path in out.iterdir() if not path.name.endswith(".part")} == {f"{number:02d}.raw.gz" for number in range(40)}
+    for path in out.glob("*.gz"):
+        whole = subprocess.run(["gunzip", "--stdout", str(path)], capture_output=True, check=True).stdout
+        assert whole == (media.folder / "source" / path.name.removesuffix(".gz")).read_bytes()
