@@ -18,8 +18,8 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-task = Task("r", "000000", "running", 10, 1, Owner("m", "b", "a", "p"), checkpoints=(Checkpoint(1, 0, 0, 4, "sum", 9, "key"),), version=3)
-machine = Machine("m", "b", "a", 1.0, 2.0, "draining", 3.0, "interruption", "why", {"hook": "h"}, version=1)
+task = Task("r", "000000", "running", 10, "etl:Job", 1, Owner("m", "b", "a", "p"), checkpoints=(Checkpoint(1, 0, 0, 4, "sum", 9, "key"),), version=3)
+machine = Machine("m", "b", "a", 1.0, 2.0, "draining", 3.0, "interruption", "why", {"hook": "h"}, spot=False, launched=0.5, version=1)
 quick = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
