@@ -14,7 +14,8 @@ from spotbatch.cleaning import Unfinished, remove
 from spotbatch.ledger import Ledger
 from spotbatch.protocols import StoreError
 from spotbatch.submit import BadSubmit, Submission, results, submit
-from spotbatch.tools import check, explain, savings, simulate, status
+from spotbatch.tools import check, convert, explain, savings, simulate, status
+from spotbatch.tools.convert_provisioner import BadProvisioner
 from spotbatch.tools.options import Queue, Run, run_record, tasks_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Batch work that survives Spot interruptions.")
@@ -94,6 +95,7 @@ _COMMANDS = {
     "explain": explain,
     "savings": savings,
     "check": check,
+    "convert": convert,
     "simulate": simulate,
 }
 for _name, _module in _COMMANDS.items():
@@ -104,7 +106,7 @@ def main() -> None:
     """2 for a wrong command line or input, 75 when the queue cannot be reached: each fault on a line of its own, no traceback."""
     try:
         app()
-    except (BadSubmit, Unfinished, clouds.BadQueueName, LookupError) as fault:
+    except (BadProvisioner, BadSubmit, Unfinished, clouds.BadQueueName, LookupError) as fault:
         _end(str(fault.args[0] if fault.args else fault), 2)
     except (StoreError, BadRecord, Damaged) as fault:
         _end(str(fault), 75)

@@ -280,8 +280,8 @@ def test_a_destroy_takes_job_pool_class_controller_definitions_and_then_what_the
     def program() -> None:
         karpenter = Karpenter("k", {"cluster_arn": CLUSTER, "subnet_ids": SUBNETS[:2]})
         given: Any = {"karpenter": karpenter.access, "subnet_ids": SUBNETS, "limits": {"cpu": 10}, "on_demand": {"pool": "own"}}
-        pool = SpotNodePool("pool", {**given, "nodes": {"image_alias": "al2023@v20260810"}})
-        SpotJob("job", {**SAMPLES["SpotJob"], "queue": QUEUE, "pool": pool.placement})
+        pool = SpotNodePool("pool", {**given, "nodes": {"image_alias": "al2023@v20260810"}})  # pyright: ignore[reportArgumentType]
+        SpotJob("job", {**SAMPLES["SpotJob"], "queue": QUEUE, "pool": pool.placement})  # pyright: ignore[reportArgumentType]
 
     deployment = deploy(program, preview=preview)
     of = {
