@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from spotbatch.checkpoint import result_text
+from spotbatch.loop_job import LoopJob
 from spotbatch.process import BadJob, end_with_parent, load
 from spotbatch.worker import BatchWorker
 
@@ -189,7 +190,10 @@ def main(folder: Path) -> int:
             seen.write(json.dumps(what) + "\n")
 
         try:
-            job = load(asked.job)()
+            kind = load(asked.job)
+            if issubclass(kind, LoopJob):
+                raise BadJob(f"job: {asked.job!r} has the loop in its own hands; only a class with process_item can be run item by item")
+            job = kind()
             job.setup()
         except BadJob as fault:
             tell(bad_job=str(fault))

@@ -111,6 +111,7 @@ def test_nothing_is_left_in_the_queue(machines):
         ("unfit", (), ["'unfit' is not MODULE:CLASS"]),
         ("absent:Fits", (), ["'absent:Fits'", "no module absent"]),
         ("unfit:Absent", (), ["Absent is absent", "Fits"]),
+        ("unfit:loops", (), ["'unfit:loops'", "the loop in its own hands", "process_item"]),
         ("unfit:Fits", ("--notice", "soon"), ["--notice", "valid number"]),
         ("unfit:Fits", ("--sample", "0"), ["--sample", "equal to 1"]),
         ("unfit:Fits", ("--queue", "sqs"), ["'sqs'", "local:FOLDER"]),

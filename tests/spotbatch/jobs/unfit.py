@@ -142,3 +142,7 @@ class Talks(BatchWorker):
     def process_item(self, item):
         print("hello from", item, flush=True)
         return item
+
+
+def loops(worker):
+    """A job with the loop in its own hands."""
