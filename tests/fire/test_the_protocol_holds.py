@@ -56,24 +56,23 @@ EXPLAINED = {
 
 
 @pytest.mark.parametrize("name", BOUNDS)
-def test_every_invariant_holds_in_every_state(name, capsys):
+def test_every_invariant_holds_in_every_state(name, record_property):
     found = explore(BOUNDS[name])
-    with capsys.disabled():
-        print(
-            f"\n  model, {name}: {found.states} states of one task with {ITEMS} items on two machines, to the end, in {found.seconds:.1f} s", end=""
-        )
+    told = f"{found.states:,} states of one task with {ITEMS} items on two machines, to the end, in {found.seconds:.1f} s"
+    record_property("bounds", (f"model, {name}", told))
     assert not found.broken, "\n  ".join([found.broken, *found.trace])
 
 
 @pytest.mark.parametrize("names", MUTANTS, ids="+".join)
-def test_a_protocol_without_a_rule_breaks_an_invariant(names, capsys):
+def test_a_protocol_without_a_rule_breaks_an_invariant(names, record_property):
     found: Exploration = explore(BOUNDS[MUTANTS[names]], without(*names))
-    with capsys.disabled():
-        print(f"\n  mutant without {' and '.join(names)}: {found.broken or 'SURVIVES'}, after {len(found.trace)} steps", end="")
+    record_property("model", ("+".join(names), f"{found.broken or 'nothing'}, after {len(found.trace)} steps"))
     assert found.broken
 
 
-def test_every_rule_is_killed_or_explained():
+def test_every_rule_is_killed_or_explained(record_property):
+    for name, why in EXPLAINED.items():
+        record_property("model", (name, f"nothing alone: {why}"))
     alone = {names[0] for names in MUTANTS if len(names) == 1}
     assert alone | EXPLAINED.keys() == set(NAMES)
     assert not alone & EXPLAINED.keys()

@@ -1,6 +1,6 @@
 """A store whose writes go wrong on demand, in the ways a network makes them go wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from spotbatch.protocols import Ambiguous, Conflict, Record, Store, StoreError
 
@@ -19,6 +19,8 @@ class FaultyStore:
         """Faults of the next swaps, first one first; an empty text is a swap that goes well."""
         self.unreadable = 0
         """How many of the next reads fail."""
+        self.meanwhile: list[Callable[[], object]] = []
+        """What others do just before the next swap arrives: the first of these."""
         self.asked: list[str] = []
         """Every key that was read."""
         self.written: list[Record] = []
@@ -33,6 +35,8 @@ class FaultyStore:
         return self.store.read(key)
 
     def swap(self, record: Record, expected: int) -> None:
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
         fault = self.spoiled.pop(0) if self.spoiled else ""
         if fault == "late":
             self._late.append((record, expected))

@@ -11,7 +11,6 @@ from spotbatch.ledger import Ledger
 from spotbatch.owner import Owner
 from spotbatch.submit import Submission, submit
 from spotbatch.task import Task
-from spotbatch.watcher import Watcher
 
 RUN = "run"
 
@@ -20,7 +19,6 @@ RUN = "run"
 def agent(tmp_path: Path) -> Agent:
     """An agent that has just registered, and a queue with two tasks."""
     made = Agent(f"local:{tmp_path}", "job:Job", LocalHost())
-    made._watcher = Watcher(made.host, made.ledger.machines, lambda: (made.identity.machine, made.identity.boot, made.id), made.hear)
     list(submit(made.ledger, Submission.read([b"0", b"1"], 1, RUN)))
     return made
 

@@ -220,6 +220,28 @@ def test_after_a_cut_the_results_of_the_items_that_ran_again_replace_the_old_one
     assert results == [LONG] * 5 + ['"again"'] * 5
 
 
+def test_after_a_cut_a_large_payload_takes_the_place_of_the_damaged_one(world):
+    world.submit()
+    claim = world.saved(world.saved(world.claimed(), 5, text=LONG), 10, text=LONG)
+    damage(world, claim, 1)
+    claim, _ = world.ledger.readable(claim)
+    assert world.ledger.finish(world.saved(claim, 10, text=LONG)).state == "done"
+
+
+class FullDisk:
+    def put(self, key, data):
+        raise StoreError(f"{key}: no space left")
+
+
+def test_no_record_names_a_payload_that_could_not_be_stored(world):
+    world.submit()
+    claim = world.claimed()
+    world.ledger.payloads = FullDisk()
+    with pytest.raises(StoreError):
+        world.saved(claim, 5, text=LONG)
+    assert not world.task().checkpoints
+
+
 def test_a_long_list_is_merged_into_one_payload_with_all_its_results(world):
     world.submit(items=200, items_per_task=200)
     claim = world.claimed()

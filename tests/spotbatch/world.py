@@ -18,6 +18,9 @@ RUN = "run"
 
 
 class World:
+    replies_to_cut: list[str] | None = None
+    """Where the network itself can be spoiled: what becomes of the next requests, first one first."""
+
     def __init__(self, folder: Path) -> None:
         self.clock, self.bells = Clock(), Bells()
         self.store = FaultyStore(LocalStore(Path(":memory:"), self.clock))
@@ -46,6 +49,10 @@ class World:
         found = self.ledger.task(RUN, task)
         assert found is not None
         return found
+
+    def damage(self, key: str) -> None:
+        """Spoil a payload in the bucket."""
+        (self.payloads.folder / key).write_bytes(b"rot")
 
     def sweep(self) -> Swept:
         return Sweep(self.ledger).everything()
