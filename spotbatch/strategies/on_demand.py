@@ -30,17 +30,19 @@ class Pace:
     """and how often one was taken."""
     look: float
     """How long it may be until this is asked again."""
+    at_risk: float = 0.0
+    """Work that is done, and lost if the machine that did it ends now: 0 where notices come and leave time for a save."""
 
 
 def keep_for_interruptions(pace: Pace) -> Choice:
-    """Asked while no Spot machine works.
+    """Asked again and again, while a Spot machine works too: then only `stay` means anything.
 
     `stay` once two changeovers more would miss the deadline; `bridge` while the slack is what interruptions to come may use up, and where there is
     no deadline; else `wait`.
     """
     if pace.until_deadline is None:
         return "bridge"
-    slack = pace.until_deadline - pace.left - pace.look
+    slack = pace.until_deadline - pace.left - pace.at_risk - pace.look
     if slack < 2 * pace.changeover:
         return "stay"
     life = (pace.spot_seconds + YOUNG_LIFE_SECONDS) / (pace.interruptions + 1)

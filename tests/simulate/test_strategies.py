@@ -86,6 +86,11 @@ def test_where_machines_live_longer_less_slack_is_kept():
     assert keep_for_interruptions(pace(until_deadline=42 * HOUR, spot_seconds=40 * HOUR, interruptions=1)) == "wait"
 
 
+def test_work_that_may_be_lost_counts_as_work_that_is_left():
+    assert keep_for_interruptions(pace(until_deadline=44 * HOUR)) == "wait"
+    assert keep_for_interruptions(pace(until_deadline=44 * HOUR, at_risk=3.8 * HOUR)) == "stay"
+
+
 def test_where_there_is_no_deadline_a_missing_machine_is_bought_for_the_time_being():
     assert keep_for_interruptions(pace(until_deadline=None)) == "bridge"
 

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from spotbatch.strategies.next_pool import PoolSeen
 from spotbatch.strategies.on_demand import Choice, Pace
+from spotbatch.strategies.spacing import NOTICE_SLACK_SECONDS
 from spotbatch.tools.simulation.pool import Pool
 from spotbatch.tools.simulation.simulated_cloud import SimulatedCloud
 from spotbatch.tools.simulation.simulated_machine import SimulatedMachine
 
 HOUR = 3600.0
-LOOK_SECONDS, LOOK_WORKING_SECONDS = 60.0, 600.0
+LOOK_SECONDS, LOOK_WORKING_SECONDS = 60.0, 300.0
 """How often a deadline is thought of while no Spot machine works, and while one does."""
 
 
@@ -82,35 +84,52 @@ class SimulatedFleet:
 
     def _look(self) -> None:
         """Again and again, more often while no Spot machine works."""
-        works = len(self._working()) >= self._cloud.setting.machines
         self._consider(refused=False)
-        self._cloud.timeline.at(self._cloud.timeline.now + (LOOK_WORKING_SECONDS if works else LOOK_SECONDS), self._look)
+        pause = LOOK_WORKING_SECONDS if self._all_work() else LOOK_SECONDS
+        self._cloud.timeline.at(self._cloud.timeline.now + pause, self._look)
 
-    def _working(self) -> list[SimulatedMachine]:
-        return [machine for machine in self._active if machine.life.booted_s is not None and machine.notice is None]
+    def _all_work(self) -> bool:
+        return sum(machine.life.booted_s is not None and machine.notice is None for machine in self._active) >= self._cloud.setting.machines
 
     def _consider(self, *, refused: bool) -> None:
         """Buy what is missing where the strategy says so; `refused`: no pool gives a machine just now."""
         setting = self._cloud.setting
-        if self._on_demand is None or self._stays or (works := len(self._working())) >= setting.machines:
+        if self._on_demand is None or self._stays:
             return
         choice = self._on_demand(self._pace())
-        self._stays = choice == "stay"
-        if self._stays or (choice == "bridge" and (refused or (setting.workload.deadline_s is not None and not self._active))):
-            for _ in range(setting.machines - (works if self._stays else len(self._active)) - len(self._bought)):
-                self._cloud.rent(None)
+        if choice == "stay":
+            self._stays = True
+            self._buy(setting.machines - len(self._bought))
+        elif choice == "bridge" and (refused or (setting.workload.deadline_s is not None and not self._active)):
+            self._buy(setting.machines - len(self._active) - len(self._bought))
+
+    def _buy(self, machines: int) -> None:
+        for _ in range(machines):
+            self._cloud.rent(None)
+        if self._stays:
+            self._cloud.timeline.at(self._cloud.timeline.now + self._cloud.setting.boot_s, self._take_over)
+
+    def _take_over(self) -> None:
+        """On-demand machines to the end: what Spot ones still do is given back to them."""
+        for machine in self._active:
+            self._cloud.stop(machine)
 
     def _pace(self) -> Pace:
         cloud, setting = self._cloud, self._cloud.setting
         now, workload = cloud.timeline.now, setting.workload
-        spot = [machine.life for machine in cloud.machines.values() if machine.grant is not None]
-        lived = sum((now if life.gone_s is None else life.gone_s) - life.granted_s for life in spot)
-        deadline = None if workload.deadline_s is None else setting.start_s + workload.deadline_s - now
-        lives = [machine.life.spent for machine in cloud.machines.values()]
-        saving = sum(spent.get("checkpoint", 0.0) for spent in lives) / max(HOUR, sum(spent.get("work", 0.0) for spent in lives))
-        left = 0.0 if deadline is None else (workload.work_s - cloud.tally.done_s) * (1 + saving)
+        lives = [machine.life for machine in cloud.machines.values() if machine.grant is not None]
+        lived = sum((now if life.gone_s is None else life.gone_s) - life.granted_s for life in lives)
         changeover = setting.boot_s + workload.restore_s + workload.state_write_s
-        return Pace(left / setting.machines, deadline, changeover, lived, sum(life.taken for life in spot), LOOK_SECONDS + setting.launch_failure_s)
+        look = (LOOK_WORKING_SECONDS if self._all_work() else LOOK_SECONDS) + setting.launch_failure_s
+        pace = Pace(0.0, None, changeover, lived, sum(life.taken for life in lives), look)
+        if workload.deadline_s is None:
+            return pace
+        spent = [machine.life.spent for machine in cloud.machines.values()]
+        saving = sum(one.get("checkpoint", 0.0) for one in spent) / max(HOUR, sum(one.get("work", 0.0) for one in spent))
+        left = (workload.work_s - cloud.tally.done_s) * (1 + saving) / setting.machines
+        warned = setting.notice_s - NOTICE_SLACK_SECONDS >= workload.state_write_s and not any(life.unwarned for life in lives)
+        at_risk = 0.0 if warned or not self._active else cloud.tally.done_s - cloud.saved_s()
+        return replace(pace, left=left, until_deadline=setting.start_s + workload.deadline_s - now, at_risk=at_risk)
 
     def _booted(self, machine: SimulatedMachine) -> None:
         """A Spot machine is there: an on-demand one gives back to it, unless there is no time for another interruption."""

@@ -34,6 +34,8 @@ class Life:
     gone_s: float | None = None
     taken: bool = False
     """The cloud ended it."""
+    unwarned: bool = False
+    """It did so before everything was given back."""
     spent: dict[str, float] = field(default_factory=dict)
     """Seconds by kind: work, restore, checkpoint."""
     stretches: list[tuple[str, float, float]] = field(default_factory=list)
@@ -128,6 +130,7 @@ class SimulatedMachine:
         """Gone, whatever it was doing."""
         if self.alive:
             self.life.gone_s, self.life.taken = self._timeline.now, taken
+            self.life.unwarned = taken and self.agent is not None and not self.agent.drained
             if self.agent is not None:
                 self.agent.end()
             self._gone(self)
