@@ -51,12 +51,11 @@ def lines(task: Task, now: float) -> list[str]:
 
 
 def _waits(stories: list[ClaimStory], task: Task, now: float) -> list[float | None]:
-    """After each claim that ended early, how long until the next one, or until now; None where nothing waits."""
-    after: list[float | None] = [later.waited for later in stories[1:]]
-    if stories:
-        last = stories[-1].ended
-        after.append(now - last if last is not None and task.state == "queued" else None)
-    return [wait if story.how in CAUSES else None for story, wait in zip(stories, after, strict=True)]
+    """After each claim, how long until the next one, or until now; None where nothing waits."""
+    if not stories:
+        return []
+    ended = stories[-1].ended
+    return [*(later.waited for later in stories[1:]), now - ended if ended is not None and task.state == "queued" else None]
 
 
 def _moment(task: Task) -> str:

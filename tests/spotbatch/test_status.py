@@ -95,6 +95,15 @@ def test_a_run_counts_machines_between_its_submit_and_its_end_only(busy):
     assert seen.ended and seen.machine_seconds == 3 * 105
 
 
+def test_a_machine_that_waited_before_the_submit_is_no_burden_of_the_run(world):
+    world.machine("m1")
+    world.clock.passes(500)
+    world.submit()
+    world.clock.passes(20)
+    world.machines.beat(world.machines.read("m1"), metadata_ok=True)
+    assert overview(world.ledger, "run").machine_seconds == 20
+
+
 def test_two_tasks_at_once_on_one_machine_are_no_more_than_all_of_its_time(world):
     world.submit(items=20, items_per_task=10)
     owner = world.machine("m1")
