@@ -68,7 +68,7 @@ def _structure(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[tup
     kind = schema.get("type")
     allowed = (int, str) if either else _TYPES.get(kind or "", (object,))
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed and object not in allowed):
-        yield path, f"Invalid value: {_shown(value)}: must be of type {kind or 'integer or string'}"
+        yield path, f"expected {kind or 'integer or string'}, got {_shown(value)}"
         return
     yield from _bounds(schema, value, path)
     if isinstance(value, Mapping):
@@ -89,7 +89,7 @@ def _fields(schema: Mapping[str, Any], value: Mapping[str, Any], path: str) -> I
         elif isinstance(others, Mapping):
             yield from _structure(others, entry, f"{path}[{field}]")
         elif "properties" in schema:
-            yield f"{path}.{field}", f"unknown field; known: {', '.join(known)}"
+            yield f"{path}.{field}", f"field not declared in schema; known: {', '.join(known)}"
 
 
 def _bounds(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -100,7 +100,7 @@ def _bounds(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[tuple[
         if "pattern" in schema and not re.search(schema["pattern"].replace("$", r"\Z"), value, re.ASCII):
             yield path, f"{said}: should match '{schema['pattern']}'"
         if len(value) > schema.get("maxLength", len(value)):
-            yield path, f"{said}: may not be longer than {schema['maxLength']}"
+            yield path, f"Too long: may not be more than {schema['maxLength']} bytes"
         if len(value) < schema.get("minLength", 0):
             yield path, f"{said}: should be at least {schema['minLength']} chars long"
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -114,7 +114,7 @@ def _bounds(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[tuple[
         if len(value) < schema.get("minItems", 0):
             yield path, f"{said}: should have at least {schema['minItems']} items"
         if schema.get("x-kubernetes-list-type") == "set" and len({json.dumps(one) for one in value}) < len(value):
-            yield path, "Duplicate value"
+            yield path, "duplicate entries"
     elif isinstance(value, Mapping) and len(value) > schema.get("maxProperties", len(value)):
         yield path, f"Too many: {len(value)}: must have at most {schema['maxProperties']} items"
 
