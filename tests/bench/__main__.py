@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import calls, detaching, draining, imports, latencies, messages, overhead, preview, simulate
+from tests.bench import calls, detaching, draining, folders, imports, latencies, messages, overhead, preview, redone, simulate
 from tests.bench.figures import show
 
 PARTS = {
@@ -11,6 +11,8 @@ PARTS = {
     "messages": messages,
     "imports": imports,
     "draining": draining,
+    "folders": folders,
+    "redone": redone,
     "latencies": latencies,
     "detaching": detaching,
     "preview": preview,

@@ -21,6 +21,10 @@ class Counted(BatchWorker):
         return {"item": item, "square": item * item}
 
 
+class Hundreds(Counted):
+    checkpoint_items = 100
+
+
 class Large(Counted):
     """Results that do not fit into the record."""
 
