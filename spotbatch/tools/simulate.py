@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_TRACE, BURST_TRACE = "aws_gpu_2020-03-15_instances", "bamboo_ec2_p3_events"
 MOST_STARTS = 10_000
 WIDTH = 130
-"""Of the table where the output is no terminal."""
+"""Columns that the tables need at least: a narrower terminal breaks lines rather than losing figures."""
 
 
 def command(
@@ -83,7 +83,8 @@ def command(
         print(json.dumps(report.record(experiment, named, rows, settings)))
         return
     console = Console()
-    report.show(console if console.is_terminal else Console(width=WIDTH), experiment, named, rows, settings)
+    console.width = max(console.width, WIDTH) if console.is_terminal else WIDTH
+    report.show(console, experiment, named, rows, settings)
     if plot is not None:
         console.print(f"picture: {plot}", markup=False, highlight=False)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spotbatch.tools.simulation.published.cadence import Cadence, daly, mean_up_s, young
+from spotbatch.tools.simulation.published.deadline_rules import Progress, State, greedy, time_sliced, uniform_progress
 from spotbatch.tools.simulation.published.omniscient import cheapest
 from spotbatch.tools.simulation.published.placement import Pause, eager_next_region, failover, longest_lived, lowest_price, spot_hedge
 from spotbatch.tools.simulation.published.rows import BASELINES
@@ -155,6 +156,33 @@ def test_a_closed_pool_leaves_the_safety_net_alone_to_finish_in_time():
     assert uniform.makespan_s < greedy.makespan_s
 
 
+def seen(state: State, available: bool, elapsed_h: float, done_h: float) -> Progress:
+    """Of 48 h of work in 60 h, changeover 0.2 h: the uniform pace is 0.8."""
+    return Progress(state, available, elapsed_h * HOUR, 48 * HOUR, (48 - done_h) * HOUR, 60 * HOUR, 720.0, 120.0)
+
+
+def test_uniform_progress_pays_when_behind_and_goes_back_to_spot_only_once_ahead_of_the_pace_two_changeovers_on():
+    assert uniform_progress(seen("idle", True, 10, 0)) == "spot"
+    assert uniform_progress(seen("idle", False, 10, 7.9)) == "on-demand" and uniform_progress(seen("idle", False, 10, 8.1)) == "idle"
+    assert uniform_progress(seen("on-demand", True, 10, 8.31)) == "on-demand" and uniform_progress(seen("on-demand", True, 10, 8.33)) == "spot"
+    assert uniform_progress(seen("on-demand", False, 10, 20)) == "on-demand"
+    assert uniform_progress(seen("spot", True, 10, 0)) == "spot"
+
+
+def test_time_sliced_is_greedy_in_each_slice_and_what_is_done_ahead_counts_for_the_next():
+    # Each of eight slices is 7.5 h with 6 h of work.
+    assert time_sliced(seen("idle", False, 1.0, 0)) == "idle" and time_sliced(seen("idle", False, 1.2, 0)) == "on-demand"
+    assert time_sliced(seen("idle", True, 1.0, 0)) == "spot" and time_sliced(seen("idle", True, 1.2, 0)) == "on-demand"
+    assert time_sliced(seen("on-demand", False, 5, 6.1)) == "idle"
+    assert time_sliced(seen("idle", False, 9.5, 8)) == "idle"
+
+
+def test_greedy_pays_at_the_last_moment_and_stays():
+    assert greedy(seen("idle", False, 11.5, 0)) == "idle" and greedy(seen("idle", True, 11.5, 0)) == "spot"
+    assert greedy(seen("idle", True, 11.6, 0)) == "on-demand" and greedy(seen("on-demand", True, 11.8, 0.2)) == "on-demand"
+    assert greedy(seen("spot", True, 12, 0)) == "spot"
+
+
 def asked(rule, view: View, count: int, place: int = 0) -> list[int | float]:
     return [step.seconds if isinstance(step, Pause) else step for step in itertools.islice(rule(view, place), count)]
 
@@ -207,11 +235,20 @@ def test_the_oracle_never_waits_where_a_pool_is_open_and_picks_the_longest_life(
 
 
 def test_a_machine_that_the_cloud_takes_in_its_first_hour_is_free_only_under_that_rule():
-    pools = (pool((0, 1_800, 1), (1_800, 2_000, 0), (2_000, 9e6, 1)),)
+    pools = (pool((0, 1_800, 1), (1_800, 2_000, 0), (2_000, 6_000, 1), (6_000, 6_100, 0), (6_100, 9e6, 1)),)
     billed, free = (BASELINES["L1"].run(setting(pools, job(2), first_hour_free=rule)) for rule in (False, True))
+    assert billed.interruptions == free.interruptions == 2
+    # The second one lived for more than an hour.
     assert free.free_hours == 0.5 and billed.free_hours == 0
     assert billed.spot_hours == pytest.approx(free.spot_hours + 0.5)
     assert billed.makespan_s == free.makespan_s
+
+
+def test_a_job_that_nobody_interrupts_takes_its_work_and_one_save_between_each_two_stretches():
+    lives = np.full(3, 100 * HOUR)
+    run = BASELINES["C1"].run(setting((always(lifetimes=lives),), job(24), notice_s=0.0))
+    saves = int(np.ceil(24 * HOUR / young(30, 100 * HOUR))) - 1
+    assert run.makespan_s == pytest.approx(300 + 24 * HOUR + 30 * saves) and run.checkpoint_s == pytest.approx(30 * saves)
 
 
 def test_a_capacity_of_two_is_two_machines_and_no_more():
@@ -228,7 +265,7 @@ def test_restart_from_zero_does_again_what_a_lost_machine_had_finished():
 
 
 @pytest.mark.skipif(
-    "TRACES" not in os.environ, reason="NOT RUN: the paper's Table 3 needs TRACES=DIR with availability/aws_gpu_usw2_2022-10-26.csv.gz"
+    not os.environ.get("TRACES"), reason="NOT RUN: the paper's Table 3 needs TRACES=DIR with availability/aws_gpu_usw2_2022-10-26.csv.gz"
 )
 def test_greedy_and_uniform_progress_come_to_table_3_of_the_paper():
     hours = table_3.hours_on_demand(Path(os.environ["TRACES"]))

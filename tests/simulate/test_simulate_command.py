@@ -27,7 +27,7 @@ def simulate(*arguments: str):
 
 def test_it_works_right_after_installation_and_names_bounds_baselines_and_labels():
     told = simulate("--starts", "3", "--policy", "ours,P0,P3,P5,L4,L5,L8")
-    assert told.exit_code == 0, told.output
+    assert told.exit_code == 0, (told.output, told.exception)
     lines = told.stdout.splitlines()
     rows = [line.split()[0] for line in lines[4 : lines.index(next(line for line in lines if line.startswith("Where the time")))] if line.strip()]
     assert rows[1:] == ["P0", "P3", "L4", "L5", "ours", "P5", "L8"]
@@ -93,7 +93,7 @@ def test_the_first_hour_rule_and_the_notice_change_what_they_should():
 def test_the_picture_is_drawn(tmp_path):
     for ending, begin in ((".png", b"\x89PNG"), (".svg", b"<?xml")):
         told = simulate("--starts", "2", "--policy", "ours,P0,L5,L8,restart", "--plot", str(tmp_path / f"out{ending}"), "--workload", "W5")
-        assert told.exit_code == 0, told.output
+        assert told.exit_code == 0, (told.output, told.exception)
         assert (tmp_path / f"out{ending}").read_bytes().startswith(begin)
 
 

@@ -136,5 +136,5 @@ def _causes(axes: Any, rows: list[Figures]) -> None:
     axes.set_xscale("symlog", linthresh=LINEAR)
     _ticks(axes, left)
     axes.set_xlabel(f"paid hours that did no lasting work, % of the work (linear to {LINEAR}, then logarithmic)")
-    axes.legend(fontsize=8, loc="center right")
+    axes.legend(fontsize=8, loc="upper right")
     axes.set_title("Lost time by cause", fontsize=10, loc="left")
