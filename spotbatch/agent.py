@@ -136,12 +136,14 @@ class Agent:
             now = self.ledger.store.now()
             left = STOP_SECONDS if notice.deadline is None else max(0.0, notice.deadline - now)
             hook = notice.hook or (known.hook if known else None)
-            self.notice = replace(notice, hook=hook, deadline=notice.deadline if earlier or known is None else known.deadline)
+            # What the machine itself saw first was timed by its own clock, which may be ahead: the margin hangs on it.
+            sent = min(notice.sent, now)
+            self.notice = replace(notice, sent=sent, hook=hook, deadline=notice.deadline if earlier or known is None else known.deadline)
             self.board.board.deadline = self.clock() + left
             self.board.board.level = DRAIN
             if notice.kind == "interruption" and notice.deadline is not None:
                 metrics.meter().sample("NoticeLeadSeconds", left)
-            say("notice", kind=notice.kind, reason=notice.reason, seconds_left=round(left, 1), sent=notice.sent, delay=round(now - notice.sent, 3))
+            say("notice", kind=notice.kind, reason=notice.reason, seconds_left=round(left, 1), sent=sent, delay=round(now - sent, 3))
 
     def terminate(self, *_: object) -> None:
         self._terminated = True

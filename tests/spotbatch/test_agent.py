@@ -7,6 +7,7 @@ import pytest
 
 from spotbatch.agent import AFTERLIFE_SECONDS, Agent
 from spotbatch.clouds.local import LocalHost
+from spotbatch.drain import MARGIN_SECONDS, margin
 from spotbatch.notice import Kind, Notice
 from spotbatch.program import Program
 from spotbatch.program_agent import OUTLIVED_SECONDS, ProgramAgent
@@ -46,6 +47,13 @@ def test_a_second_agent_of_a_machine_is_refused_before_it_takes_the_record(tmp_p
     record = first.ledger.machines.read(first.identity.machine)
     assert record is not None and record.agent == first.id
     Agent(f"local:{tmp_path / 'other'}", "job:Job", host)
+
+
+def test_a_clock_that_is_ahead_takes_nothing_from_the_time_that_saving_needs(tmp_path: Path, host: NoWayDown):
+    agent = Agent(f"local:{tmp_path}", "job:Job", host)
+    now = agent.ledger.store.now()
+    agent.hear(Notice(agent.identity.machine, "interruption", now + 300, now + 120, "spot interruption: terminate"))
+    assert agent.notice is not None and margin(agent.notice) == MARGIN_SECONDS
 
 
 class Spot(NoWayDown):
