@@ -60,7 +60,6 @@ class Loop(Runner):
                 self.job.loop(self)
             except OutOfTime:
                 say("item cut short", **self._where, item=self._at)
-                self._stopped = True
             except StoreError:
                 raise
             except Exception:
