@@ -97,29 +97,29 @@ class SpotJob(pulumi.ComponentResource):
         super().__init__("spotbatch:index:SpotJob", name, {}, opts)
         child, tags = pulumi.ResourceOptions(parent=self), own_tags(given.get("tags"))
 
-        place = kubernetes.core.v1.Namespace(f"{name}-namespace", metadata={"name": name}, opts=child)
-        namespace = place.metadata["name"]
-        account = kubernetes.core.v1.ServiceAccount(
-            f"{name}-account", metadata={"name": name, "namespace": namespace}, automount_service_account_token=False, opts=child
-        )
         role = aws.iam.Role(f"{name}-role", assume_role_policy=pod_trust(), tags=tags, opts=child)
         may_work = aws.iam.RolePolicy(f"{name}-may-work", role=role.name, policy=given["queue"]["worker_policy"], opts=child)
         association = aws.eks.PodIdentityAssociation(
             f"{name}-identity",
             cluster_name=given["pool"]["cluster_name"],
-            namespace=namespace,
+            namespace=name,
             service_account=name,
             role_arn=role.arn,
             tags=tags,
             opts=child,
         )
+        # A pod that starts before its association has no keys, and never gets any. And a destroy waits until the namespace is empty, so
+        # pods keep their permissions for as long as they save their work.
+        place = kubernetes.core.v1.Namespace(
+            f"{name}-namespace", metadata={"name": name}, opts=pulumi.ResourceOptions(parent=self, depends_on=[association, may_work])
+        )
+        namespace = place.metadata["name"]
+        account = kubernetes.core.v1.ServiceAccount(
+            f"{name}-account", metadata={"name": name, "namespace": namespace}, automount_service_account_token=False, opts=child
+        )
         manifest = job_of(name, given, namespace)
         job = kubernetes.batch.v1.Job(
-            f"{name}-job",
-            metadata=manifest["metadata"],
-            spec=manifest["spec"],
-            # A pod that starts before its association has no keys, and never gets any.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, association, may_work]),
+            f"{name}-job", metadata=manifest["metadata"], spec=manifest["spec"], opts=pulumi.ResourceOptions(parent=self, depends_on=[account])
         )
 
         self.namespace, self.job_name = namespace, job.metadata["name"]

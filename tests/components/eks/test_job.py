@@ -78,10 +78,15 @@ def test_pods_have_the_queues_permissions_by_their_service_account_and_no_key_of
     assert account["automountServiceAccountToken"] is False
 
 
-def test_pods_start_only_when_their_account_and_its_role_are_there():
+def test_pods_have_their_permissions_before_they_start_and_until_the_last_has_saved_its_work():
     deployment = declared()
-    needed = {urn.split("::")[-1] for urn in deployment.only("Job").raw.dependencies}
-    assert {"clips-account", "clips-identity", "clips-may-work"} <= needed
+
+    def needs(name: str) -> set[str]:
+        return {urn.split("::")[-1] for urn in deployment.named(name).raw.dependencies}
+
+    assert {"clips-account", "clips-namespace"} <= needs("clips-job")
+    # The engine takes a namespace away, and waits until it is empty, before what it depends on.
+    assert {"clips-identity", "clips-may-work"} <= needs("clips-namespace")
 
 
 def test_up_does_not_wait_for_the_work():
