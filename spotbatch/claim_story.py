@@ -1,8 +1,12 @@
 """One claim after another, as a task's history tells them: how long each waited and lasted, and what its early end may cost."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from spotbatch.task import CAUSES, Task
+
+_END_OF_TIME = 1e11
+"""The year 5138, in seconds since 1970: a calendar has no end, Python's has."""
 
 
 @dataclass
@@ -31,19 +35,24 @@ class ClaimStory:
         return max(0.0, self.ended - max(self.began, self.saved))
 
 
+def number(value: Any) -> float:
+    """0 for what is no number: a history only tells, and nothing may fail over it."""
+    return float(value) if isinstance(value, int | float) and 0 <= value < _END_OF_TIME else 0.0
+
+
 def claims(task: Task) -> list[ClaimStory]:
-    """Every claim that the history still has, oldest first."""
+    """Every claim that the history still has, oldest first. Raises nothing."""
     found: list[ClaimStory] = []
     queued = 0.0
     for entry in task.history:
-        what, at = str(entry.get("what")), float(entry.get("at", 0.0))
+        what, at = str(entry.get("what")), number(entry.get("at"))
         if what == "claimed":
             waited = max(0.0, at - queued) if queued else 0.0
-            found.append(ClaimStory(int(entry.get("epoch", 0)), str(entry.get("machine", "?")), at, int(entry.get("items", 0)), waited))
+            found.append(ClaimStory(int(number(entry.get("epoch"))), str(entry.get("machine", "?")), at, int(number(entry.get("items"))), waited))
         elif found and found[-1].ended is None and what in (*CAUSES, "done", "cancelled"):
             last = found[-1]
-            last.ended, last.how, last.why, last.items_after = at, what, str(entry.get("why", "")), int(entry.get("items", 0))
-            last.saved = float(entry.get("saved", 0.0))
+            last.ended, last.how, last.why, last.items_after = at, what, str(entry.get("why", "")), int(number(entry.get("items")))
+            last.saved = number(entry.get("saved"))
         queued = at if what != "claimed" else 0.0
     return found
 

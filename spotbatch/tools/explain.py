@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from spotbatch import clouds
-from spotbatch.claim_story import ClaimStory, claims
+from spotbatch.claim_story import ClaimStory, claims, number
 from spotbatch.ledger import Ledger
 from spotbatch.task import CAUSES, Task
 from spotbatch.tools.options import Queue, task_of
@@ -60,7 +60,7 @@ def _waits(stories: list[ClaimStory], task: Task, now: float) -> list[float | No
 
 def _moment(task: Task) -> str:
     entry: dict[str, Any] = task.history[-1] if task.history else {}
-    return _clock(float(entry.get("at", 0.0)))
+    return _clock(number(entry.get("at")))
 
 
 def _clock(at: float) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spotbatch.bad_record import BadRecord
-from spotbatch.claim_story import claims
+from spotbatch.claim_story import claims, number
 from spotbatch.ledger import Ledger
 from spotbatch.machine import Machine
 from spotbatch.protocols import Record
@@ -84,11 +84,11 @@ def overview(ledger: Ledger, run: str | None) -> Overview:
     seen = Overview(ledger.store.now())
     tasks: list[Task] = []
     for record in runs:
-        for task in _readable(ledger.store.run_tasks(record["run"]), Task, seen):
+        for task in _readable(ledger.store.run_tasks(str(record.get("run"))), Task, seen):
             _count(seen, task)
             tasks.append(task)
     machines = {machine.id: machine for machine in _readable(ledger.store.machines(), Machine, seen)}
-    began = min((float(record.get("submitted") or 0.0) for record in runs), default=seen.now)
+    began = min((number(record.get("submitted")) for record in runs), default=seen.now)
     _look_at_claims(seen, tasks, machines)
     _look_at_machines(seen, tasks, machines.values(), began)
     return seen
@@ -110,7 +110,7 @@ def _count(seen: Overview, task: Task) -> None:
         seen.taken_back[cause] += task.attempts[cause]
     seen.history_cut |= not any(entry.get("what") == "submitted" for entry in task.history)
     if task.state == "dead":
-        last = task.history[-1].get("why", "") if task.history else ""
+        last = str(task.history[-1].get("why", "")) if task.history else ""
         seen.dead.append((task.run, task.id, "cancelled" if task.cancelled else (task.traceback.strip().rsplit("\n", 1)[-1] or last)))
 
 
@@ -134,7 +134,7 @@ def _older(known: Age | None, found: Age) -> Age:
 
 def _look_at_machines(seen: Overview, tasks: list[Task], machines: Iterable[Machine], began: float) -> None:
     """Machines serve a queue: of one run, only what falls between its submit and its end counts."""
-    ended = max((float(task.history[-1].get("at", 0.0)) for task in tasks if task.history), default=0.0) if seen.ended else seen.now
+    ended = max((number(task.history[-1].get("at")) for task in tasks if task.history), default=0.0) if seen.ended else seen.now
     held: dict[str, list[tuple[float, float]]] = {}
     for task in tasks:
         for claim in claims(task):

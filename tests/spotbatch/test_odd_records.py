@@ -2,16 +2,19 @@
 
 import contextlib
 import json
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spotbatch.bad_record import BadRecord
 from spotbatch.checkpoint import Checkpoint, Damaged, Progress, checksum, decode, encode
+from spotbatch.claim_story import waste
 from spotbatch.machine import Machine
 from spotbatch.owner import Owner
 from spotbatch.submit import BadSubmit, Submission
 from spotbatch.task import Task
+from spotbatch.tools.explain import lines
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -44,6 +47,22 @@ def test_an_odd_machine_is_read_or_refused_by_name(field, value):
         Machine.from_record({**machine.to_record(), field: value})
     except BadRecord as fault:
         assert "allowed" in str(fault)
+
+
+@quick
+@given(
+    entries=st.lists(
+        st.fixed_dictionaries(
+            {"what": st.sampled_from(["claimed", "lost", "done", "other"])},
+            optional=dict.fromkeys(("at", "epoch", "items", "machine", "saved", "why"), values),
+        ),
+        max_size=6,
+    )
+)
+def test_a_history_of_any_kind_is_told_without_a_fault(entries):
+    odd = replace(task, history=tuple(entries))
+    assert waste(odd) >= 0
+    assert lines(odd, 0.0)
 
 
 @quick
