@@ -6,13 +6,14 @@ from spotbatch.protocols import Conflict, Record
 
 
 class MemoryStore:
-    """Records by key, their states indexed. Whoever reads a record must not change it."""
+    """Records by key, tasks indexed by state and by run. Whoever reads a record must not change it."""
 
     def __init__(self, clock: Callable[[], float], written: Callable[[Record], None] = lambda record: None) -> None:
         self.now = clock
         self._written = written
         self._records: dict[str, Record] = {}
         self._states: dict[str, dict[str, Record]] = {}
+        self._tasks: dict[str, dict[str, Record]] = {}
 
     def read(self, key: str) -> Record | None:
         return self._records.get(key)
@@ -26,6 +27,7 @@ class MemoryStore:
             if before is not None:
                 del self._states[before["state"]][key]
             self._states.setdefault(record["state"], {})[key] = record
+            self._tasks.setdefault(record["run"], {})[key] = record
         self._written(record)
 
     def remove(self, key: str, expected: int) -> None:
@@ -37,9 +39,10 @@ class MemoryStore:
         del self._records[key]
         if found["kind"] == "task":
             del self._states[found["state"]][key]
+            del self._tasks[found["run"]][key]
 
     def run_tasks(self, run: str) -> Iterator[Record]:
-        return self._of_kind("task", run)
+        return iter([record for _, record in sorted(self._tasks.get(run, {}).items())])
 
     def tasks_in(self, state: str, machine: str | None = None) -> Iterator[Record]:
         found = self._states.get(state, {}).values()
@@ -51,6 +54,5 @@ class MemoryStore:
     def machines(self) -> Iterator[Record]:
         return self._of_kind("machine")
 
-    def _of_kind(self, kind: str, run: str | None = None) -> Iterator[Record]:
-        found = [key for key, record in self._records.items() if record["kind"] == kind and run in (None, record.get("run"))]
-        return iter([self._records[key] for key in sorted(found)])
+    def _of_kind(self, kind: str) -> Iterator[Record]:
+        return iter([self._records[key] for key in sorted(self._records) if self._records[key]["kind"] == kind])
