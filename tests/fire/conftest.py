@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tests.spotbatch.schedules import MEMORY
+from tests.spotbatch.scheduled_machines import MEMORY
 
 FOUND = ("bounds", "model", "code", "explained", "storm")
 """What a test may record: `record_property(one of these, (name, text))`."""

@@ -4,82 +4,29 @@ The same on every backend: `make` gives the world. Loss and doubling are counted
 """
 
 import contextlib
-import itertools
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from spotbatch.checkpoint import Damaged, Progress
-from spotbatch.cleaning import clean
+from spotbatch.checkpoint import Damaged
 from spotbatch.ledger import Fenced, Refused
-from spotbatch.machine import Machine
 from spotbatch.notice import Notice
-from spotbatch.owner import Owner
-from spotbatch.protocols import Identity, StoreError
+from spotbatch.protocols import StoreError
 from spotbatch.registry import CLOCK_MARGIN, Replaced
 from spotbatch.submit import results
-from spotbatch.task import Task
 from tests.spotbatch.counting import faults
 from tests.spotbatch.faulty_store import FAULTS
-from tests.spotbatch.world import RUN, World
-
-MACHINES = ("m1", "m2")
-TASKS = ("000000", "000001")
-ITEMS = 6
-MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Thousands of small files that nobody keeps."""
+from tests.spotbatch.scheduled_machines import ITEMS, MACHINES, TASKS, ScheduledMachines, Worker
+from tests.spotbatch.world import RUN
 
 
-class Worker:
-    """One machine with one agent and one worker process, as far as the ledger sees them."""
-
-    def __init__(self, machine: str) -> None:
-        self.machine, self.boot, self.agent, self.process = machine, 0, 0, 0
-        self.known: Machine | None = None
-        self.claim: Task | None = None
-        self.alive = False
-
-    @property
-    def identity(self) -> Identity:
-        return Identity(self.machine, f"boot {self.boot}")
-
-    @property
-    def agent_id(self) -> str:
-        return f"agent {self.boot}.{self.agent}"
-
-    @property
-    def owner(self) -> Owner:
-        return Owner(self.machine, self.identity.boot, self.agent_id, f"process {self.boot}.{self.agent}.{self.process}")
-
-
-class Schedules(RuleBasedStateMachine):
-    make: Callable[[Path], World]
-    """The world, in a folder of its own: what a subclass sets."""
-
+class Schedules(ScheduledMachines):
     workers = st.sampled_from(MACHINES)
     tasks = st.sampled_from(TASKS)
 
     @initialize()
     def start(self):
-        self._folder = tempfile.TemporaryDirectory(dir=MEMORY)
-        self.world = type(self).make(Path(self._folder.name))
-        self.ledger = self.world.ledger
-        self.world.submit(items=ITEMS * len(TASKS), items_per_task=ITEMS)
-        self.machines = {name: Worker(name) for name in MACHINES}
-        self.zombies: list[Task] = []
-        self.acting = ""
-        self.log: list[str] = []
-        self.tokens = itertools.count()
-        self.progress = dict.fromkeys(TASKS, 0)
-        self.marked: dict[str, str] = {}
-        self.registered: dict[tuple[str, str], float] = {}
-        self.damaged = False
-        self.failures = 0
-        for worker in self.machines.values():
-            self._start_agent(worker)
+        self._set_up()
 
     def teardown(self):
         try:
@@ -187,7 +134,7 @@ class Schedules(RuleBasedStateMachine):
 
     def _sweep(self):
         owners = {task: self.world.task(task).owner for task in TASKS}
-        machines = {name: self.world.machines.read(name) for name in MACHINES}
+        machines = {name: self.world.registered(name) for name in MACHINES}
         with contextlib.suppress(StoreError):
             for task in self.world.sweep().requeued:
                 owner, cause = owners[task.id], task.history[-1]["what"]
@@ -214,7 +161,7 @@ class Schedules(RuleBasedStateMachine):
         elif what == "submit":
             self._submit_again()
         elif what == "clean":
-            clean(self.ledger, self.world.task(task))
+            self._clean(task)
         elif what == "damage":
             self._damage(task)
         elif what == "revive":
@@ -233,67 +180,6 @@ class Schedules(RuleBasedStateMachine):
         """Somebody else comes first, between the next read and its write."""
         self.world.store.meanwhile = [lambda: self._meanwhile(name, what)]
 
-    # -- what must hold at every moment ---------------------------------------------------------------------------------------------------
-
-    @invariant()
-    def nothing_is_broken(self):
-        if not hasattr(self, "world"):
-            return
-        failed = 0
-        for name in TASKS:
-            task = self.world.task(name)
-            assert self._completed(name) <= 1, "a task completed twice"
-            assert task.items_done >= self.progress[name] or self.damaged, "progress went back"
-            self.progress[name] = task.items_done
-            failed += task.attempts["failed"]
-            # A living process that the ledger names, and that does not run the task, would keep it for ever.
-            holders = [worker for worker in self.machines.values() if worker.alive and worker.owner == task.owner]
-            assert all(worker.claim is not None and worker.claim.id == name for worker in holders), "a task is held by nobody"
-        assert failed <= self.failures, "an interruption or a fence counted as a failure"
-        for name, boot in self.marked.items():
-            machine = self.world.machines.read(name)
-            assert machine is None or machine.boot != boot or machine.state == "draining", "a mark was overwritten"
-
-    # -- how ------------------------------------------------------------------------------------------------------------------------------
-
-    def _claim(self, worker, task, heard):
-        task = next((name for name in (task, *TASKS) if self.world.task(name).state == "queued"), task)
-        before = self.world.machines.read(worker.machine)
-        with self._acting(worker):
-            try:
-                bell = self.world.bells.wait(0) if heard else None
-                try:
-                    worker.claim = self.ledger.claim(RUN, bell.task if bell else task, worker.owner)
-                except Refused as why:
-                    if bell:
-                        self.world.bells.leave(bell) if why.leave_bell else self.world.bells.silence(bell)
-                    return
-                if bell:
-                    self.world.bells.silence(bell)
-            except StoreError:
-                self._process_dies(worker)
-                return
-        ready = before is not None and (before.boot, before.agent, before.state) == (worker.identity.boot, worker.agent_id, "active")
-        assert ready, "a machine that drains has claimed a task"
-
-    def _free(self):
-        return [worker for worker in self.machines.values() if worker.alive and worker.claim is None]
-
-    def _busy(self):
-        return [worker for worker in self.machines.values() if worker.alive and worker.claim is not None]
-
-    @staticmethod
-    def _pick(workers, which):
-        return workers[which % len(workers)]
-
-    @contextlib.contextmanager
-    def _acting(self, worker):
-        self.acting, before = worker.machine, self.acting
-        try:
-            yield
-        finally:
-            self.acting = before
-
     def _meanwhile(self, name, what):
         worker = self.machines[name]
         idle = self.acting != name
@@ -308,97 +194,35 @@ class Schedules(RuleBasedStateMachine):
             self._sweep()
         elif what == "clean":
             for task in TASKS:
-                clean(self.ledger, self.world.task(task))
+                self._clean(task)
         elif what == "late":
             self.world.store.land_late()
 
-    def _tidy_away(self, name):
-        record = self.world.store.read(f"machine/{name}")
-        if record is not None:
-            self.world.store.remove(f"machine/{name}", record["version"])
-            self.marked.pop(name, None)
+    # -- what must hold at every moment ---------------------------------------------------------------------------------------------------
 
-    def _submit_again(self):
-        with contextlib.suppress(StoreError):
-            assert self.world.submit(items=ITEMS * len(TASKS), items_per_task=ITEMS) == list(TASKS)
+    @invariant()
+    def nothing_is_broken(self):
+        if not hasattr(self, "world"):
+            return
+        failed = 0
+        for name in TASKS:
+            task = self.world.task(name)
+            assert self._completed(name) <= 1, "a task completed twice"
+            assert self.done.get(name, task.version) == task.version, "a task changed after its end"
+            if task.state == "done":
+                self.done[name] = task.version
+            assert task.items_done >= self.progress[name] or self.damaged, "progress went back"
+            self.progress[name] = task.items_done
+            failed += task.attempts["failed"]
+            # A living process that the ledger names, and that does not run the task, would keep it for ever.
+            holders = [worker for worker in self.machines.values() if worker.alive and worker.owner == task.owner]
+            assert all(worker.claim is not None and worker.claim.id == name for worker in holders), "a task is held by nobody"
+        assert failed <= self.failures, "an interruption or a fence counted as a failure"
+        for name, boot in self.marked.items():
+            machine = self.world.registered(name)
+            assert machine is None or machine.boot != boot or machine.state == "draining", "a mark was overwritten"
 
-    def _damage(self, task):
-        """Once a schedule."""
-        found = self.world.task(task)
-        keys = [entry.key for entry in found.checkpoints if entry.key]
-        if keys and not self.damaged and found.state != "done":
-            self.world.damage(keys[0])
-            self.damaged = True
-
-    def _completed(self, task):
-        states = [record["state"] for record in self.world.store.written if record["key"] == f"task/{RUN}/{task}"]
-        return sum(after == "done" != before for before, after in itertools.pairwise(states))
-
-    def _start_agent(self, worker):
-        try:
-            worker.known = self.world.machines.register(worker.identity, worker.agent_id)
-            worker.alive = True
-            self.registered.setdefault((worker.machine, worker.known.boot), worker.known.registered)
-        except StoreError:
-            worker.alive = False
-
-    def _leave_zombie(self, worker):
-        if worker.claim is not None:
-            self.zombies.append(worker.claim)
-            worker.claim = None
-
-    def _process_dies(self, worker):
-        self._leave_zombie(worker)
-        worker.process += 1
-        self._take_back(worker)
-
-    def _take_back(self, worker):
-        """What the agent does at every beat."""
-        try:
-            for record in list(self.world.store.tasks_in("running", worker.machine)):
-                task = self.ledger.task(RUN, record["task"])
-                if task and task.owner and task.owner.agent == worker.agent_id and task.owner != worker.owner:
-                    self.ledger.take_from(task, "interrupted", "process died")
-        except StoreError:
-            pass
-
-    def _write(self, worker, write) -> bool:
-        with self._acting(worker):
-            try:
-                worker.claim = write(worker.claim)
-                return True
-            except Fenced:
-                worker.claim = None
-            except Damaged:
-                worker.claim, _ = self.ledger.readable(worker.claim)
-            except StoreError:
-                self._process_dies(worker)
-            return False
-
-    def _saved(self, claim, items, long):
-        """The job runs items, and writes down what it does."""
-        claim, damage = self.ledger.readable(claim)
-        assert not damage or self.damaged, damage
-        end = min(ITEMS, claim.items_done + items)
-        if end == claim.items_done:
-            return claim
-        texts = []
-        for number in range(claim.items_done, end):
-            token = f"{next(self.tokens)}{'-' * 600 * long}"
-            self.log.append(f"{int(claim.id) * ITEMS + number} {token}")
-            texts.append(f'"{token}"')
-        return self.ledger.save(claim, end, Progress(None, texts))
-
-    def _finished(self, claim):
-        return self.ledger.finish(claim if claim.items_done == ITEMS else self._saved(claim, ITEMS, False))
-
-    def _failed(self, claim):
-        self.failures += 1
-        return self.ledger.fail(claim, "Traceback")
-
-    @property
-    def _ends(self):
-        return {"finish": self._finished, "give back": lambda claim: self.ledger.give_back(claim, "interrupted"), "fail": self._failed}
+    # -- the end ------------------------------------------------------------------------------------------------------------------------
 
     def _everything_ends_well(self):
         """The network heals and a healthy machine comes: every task must be reachable by the sweep's bells alone, and end once.
@@ -434,7 +258,7 @@ class Schedules(RuleBasedStateMachine):
                     self._runs_to_the_end(healthy, bell.task)
                 world.bells.silence(bell)
         assert [world.task(task).state for task in TASKS] == ["done"] * len(TASKS), "an unfinished task that nobody will ever run"
-        assert [self._completed(task) for task in TASKS] == [1] * len(TASKS), "a task completed twice"
+        self.nothing_is_broken()
         items = [str(number) for number in range(ITEMS * len(TASKS))]
         assert not (wrong := faults(items, self.log, [text.strip('"') for text in results(self.ledger, RUN)])), wrong
 

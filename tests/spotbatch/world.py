@@ -5,6 +5,7 @@ from pathlib import Path
 from spotbatch.checkpoint import Progress
 from spotbatch.clouds.local import LocalPayloads, LocalStore
 from spotbatch.ledger import Ledger
+from spotbatch.machine import Machine
 from spotbatch.owner import Owner
 from spotbatch.protocols import Backend, Identity
 from spotbatch.submit import Submission, submit
@@ -49,6 +50,10 @@ class World:
         found = self.ledger.task(RUN, task)
         assert found is not None
         return found
+
+    def registered(self, name: str) -> Machine | None:
+        """What a machine's record says."""
+        return self.machines.read(name)
 
     def damage(self, key: str) -> None:
         """Spoil a payload in the bucket."""
