@@ -50,6 +50,17 @@ def test_each_place_of_a_group_is_a_pool_and_a_bulk_drop_takes_several(tmp_path)
     assert [steps(pool) for pool in trace.pools] == [[(0, 60, 1), (60, 120, 0), (120, 180, 1)], [(0, 60, 1), (60, 180, 0)]]
 
 
+def test_a_machine_replaced_within_a_step_of_the_clock_still_ended(tmp_path):
+    trace = read([written(tmp_path, "time_s,event,instance\n0,add,a\n60,remove,a\n60,add,b\n120,remove,b\n")])
+    assert [steps(pool) for pool in trace.pools] == [[(0, 60, 1), (60, 61, 0), (61, 120, 1)]]
+    assert trace.pools[0].falls_below(1, 30) == 60
+
+
+def test_pools_with_few_recorded_lives_are_joined():
+    names = {pool.name: len(pool.lifetimes_s) for pool in read(["gcp_preemptible_2019"]).pools if pool.lifetimes_s is not None}
+    assert min(names.values()) >= 10 and names["gcp/other/other"] == 26 and names["gcp/us-central1-c/n1-highcpu-32"] == 223
+
+
 def test_a_count_of_running_machines_keeps_its_sum(tmp_path):
     trace = read([written(tmp_path, "time_s,running\n0,5\n60,2\n120,4\n180,4\n")])
     for moment, running in ((30, 5), (90, 2), (150, 4)):
@@ -126,7 +137,14 @@ def test_starts_are_the_same_for_the_same_seed_and_leave_room_for_the_run_where_
         ),
         ("time_s,event,instance\n0,add,a\n5,add,a\n4,remove,b\n", ["line 3: instance is 'a'", "line 4: time_s is '4'", "line 4: instance is 'b'"]),
         ("time_s,event,instance\n0,add,a\n", ["line 2: time_s is '0'; allowed is more than 0 in the last row"]),
-        ("time_s,running\n0,many\n", ["line 2: running is 'many'"]),
+        (
+            "time_s,running\n0,many\n9,1001\n",
+            ["line 2: running is 'many'", "line 3: running is '1001'; allowed is a whole number of machines, 0 to 1,000"],
+        ),
+        (
+            "zone,machine_type,launched,lifetime_s,ended_by,load\nz,m,x,0,preempted,idle\n",
+            ["lifetime_s is '0'; allowed is a number of seconds, 1 or more"],
+        ),
         ("time_s,running\n0,0\n9,0\n", ["line 3: running is '0'; allowed is more than 0 in one row at least"]),
         (
             "zone,machine_type,launched,lifetime_s,ended_by,load\nz,,x,-3,died,idle\n",

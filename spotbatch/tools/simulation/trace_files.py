@@ -16,8 +16,11 @@ from spotbatch.tools.simulation.trace import Trace
 SHIPPED = Path(__file__).parent / "data"
 ALWAYS = 1_000_000_000.0
 """A trace of lifetimes has no calendar: its pools are open for so many seconds."""
+MOST_SEATS = 1_000
+"""Places of a group: each becomes a pool."""
 FEW = 10
 """Recorded lives below which a pool is no pool of its own, but joined with the others like it: one short life would repeat for ever."""
+SHORTEST_GAP = 1.0
 ROOM = 1_000
 """Machines that a pool of lifetimes gives at a time: the recording was not limited by capacity."""
 
@@ -97,19 +100,19 @@ class _Checks:
     def fault(self, line: int, column: str, value: object, allowed: str) -> None:
         self.faults.append(f"{self.path}: line {line}: {column} is {value!r}; allowed is {allowed}")
 
-    def number(self, line: int, row: Row, column: str, allowed: str = "a number of seconds, 0 or more") -> float:
+    def number(self, line: int, row: Row, column: str, least: float = 0.0) -> float:
         try:
             value = float(row[column])
         except ValueError:
             value = float("nan")
-        if not 0 <= value < ALWAYS:
-            self.fault(line, column, row[column], allowed)
-            return 0.0
+        if not least <= value < ALWAYS:
+            self.fault(line, column, row[column], f"a number of seconds, {least:g} or more")
+            return least
         return value
 
-    def whole(self, line: int, row: Row, column: str) -> int:
-        if not row[column].isascii() or not row[column].isdigit() or len(row[column]) > 6:
-            self.fault(line, column, row[column], "a whole number of machines, 0 or more")
+    def whole(self, line: int, row: Row, column: str, most: int = 1_000_000) -> int:
+        if not row[column].isascii() or not row[column].isdigit() or len(row[column]) > 9 or int(row[column]) > most:
+            self.fault(line, column, row[column], f"a whole number of machines, 0 to {most:,}")
             return 0
         return int(row[column])
 
@@ -222,7 +225,7 @@ def _fleet_count(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], float]:
     ups: list[list[tuple[float, float]]] = []
     now = 0.0
     for line, row in rows:
-        at, running = checks.number(line, row, "time_s"), checks.whole(line, row, "running")
+        at, running = checks.number(line, row, "time_s"), checks.whole(line, row, "running", MOST_SEATS)
         if at < now:
             checks.fault(line, "time_s", row["time_s"], f"{now:g} or more, the time of the line before")
             continue
@@ -252,7 +255,7 @@ def _lifetimes(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], None]:
     lived: list[tuple[str, float, bool]] = []
     for line, row in rows:
         name = f"gcp/{checks.text(line, row, 'zone')}/{checks.text(line, row, 'machine_type')}"
-        seconds = checks.number(line, row, "lifetime_s")
+        seconds = checks.number(line, row, "lifetime_s", least=1.0)
         lived.append((name, seconds, checks.one_of(line, row, "ended_by", ("preempted", "user_stop")) == "preempted"))
     checks.done()
     random = np.random.default_rng(0)
@@ -282,6 +285,9 @@ def _up(name: str, ups: list[tuple[float, float]], span: float) -> Pool:
     steps: list[tuple[float, float, int]] = []
     now = 0.0
     for begin, end in ups:
+        if begin == now > 0:
+            # Replaced within the clock's own step: still one machine that ended.
+            begin += SHORTEST_GAP
         if end <= begin:
             continue
         if begin > now:

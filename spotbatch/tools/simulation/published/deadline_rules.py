@@ -142,7 +142,8 @@ def _available(setting: Setting, pool: Pool, tick: float, until: float) -> NDArr
     moments = setting.start_s + tick * np.arange(int(np.ceil(until / tick)) + 1)
     if pool.lifetimes_s is not None:
         up = np.ones(len(moments) - 1, dtype=np.bool_)
-        up[[end for end in (np.cumsum(np.resize(pool.lifetimes_s, 1000)) // tick).astype(int) if end < len(up)]] = False
+        ends = np.cumsum(np.tile(pool.lifetimes_s, int(until // pool.lifetimes_s.sum()) + 1)) // tick
+        up[ends[ends < len(up)].astype(np.int64)] = False
         return up
     steps = np.concatenate([[0], np.cumsum(pool.capacity < 1)])
     first = np.searchsorted(pool.end_s, moments[:-1], side="right")
