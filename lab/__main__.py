@@ -22,6 +22,7 @@ from lab.engine.go_tool import ToolError
 from lab.engine.plan import plan_text
 from lab.engine.real_account import run_for_real
 from lab.engine.stack import EngineError
+from lab.karpenter.rehearsal_cloud import moto_python
 from lab.kubernetes import LocalCluster
 from lab.kubernetes.programs import CLUSTER as CLUSTER_PROGRAMS
 from lab.kubernetes.programs import KARPENTER, get_programs
@@ -74,6 +75,7 @@ def setup(kubernetes: Kubernetes = False) -> None:
             print(f"WARNING: whatever needs the real Pulumi engine will not run: {missing}", file=sys.stderr)
         if kubernetes:
             get_programs((*CLUSTER_PROGRAMS, KARPENTER), progress)
+            moto_python()
 
 
 @app.command()

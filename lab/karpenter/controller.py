@@ -9,6 +9,7 @@ import threading
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from kubernetes import client
@@ -87,9 +88,9 @@ class KarpenterController:
     def _kubeconfig(self, account: str) -> str:
         core = client.CoreV1Api(self._cluster.api.client)
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": [], "expirationSeconds": _TOKEN_SECONDS}}
-        token = core.create_namespaced_service_account_token(account, NAMESPACE, request).status.token
+        made: Any = core.create_namespaced_service_account_token(account, NAMESPACE, request)
         settings = yaml.safe_load(self._cluster.kubeconfig.read_text())
-        settings["users"] = [{"name": entry["name"], "user": {"token": token}} for entry in settings["users"]]
+        settings["users"] = [{"name": entry["name"], "user": {"token": made.status.token}} for entry in settings["users"]]
         return yaml.safe_dump(settings)
 
 

@@ -34,7 +34,7 @@ class Front(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        action = _action(self.headers, body)
+        action = _action(dict(self.headers), body)
         if action == "GetProducts":
             self._answer(200, json.dumps(_products()).encode(), "application/x-amz-json-1.1")
         elif action == "GetParameter" and _IMAGE.search(body):
@@ -45,7 +45,7 @@ class Front(http.server.BaseHTTPRequestHandler):
             )
             self._answer(200, words.encode(), "text/xml")
         else:
-            status, answer, headers = self._passed_on(self.homes[_home(self.headers)], self.path, body)
+            status, answer, headers = self._passed_on(self.homes[_home(dict(self.headers))], self.path, body)
             if b"clusterSecurityGroupId" in answer:
                 answer = self._with_a_group_that_exists(answer)
             self._answer(status, answer, headers.get("Content-Type", ""), headers)
@@ -58,7 +58,7 @@ class Front(http.server.BaseHTTPRequestHandler):
     def _passed_on(self, home: str, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> tuple[int, bytes, Mapping[str, str]]:
         connection = http.client.HTTPConnection(home, timeout=_SECONDS)
         try:
-            given = self.headers if headers is None else headers
+            given = dict(self.headers) if headers is None else headers
             passed = {name: value for name, value in given.items() if name.lower() not in _NOT_PASSED_ON}
             connection.request(self.command if headers is None else "POST", path, body, {**passed, "Content-Length": str(len(body))})
             answer = connection.getresponse()
@@ -74,7 +74,11 @@ class Front(http.server.BaseHTTPRequestHandler):
 
     def _image(self, name: str) -> dict[str, object]:
         """An image that moto has stands for the one that the alias names."""
-        found = self._ec2("DescribeImages", **{"Filter.1.Name": "architecture", "Filter.1.Value.1": "x86_64", "Filter.2.Name": "platform"})
+        wanted = {"architecture": "x86_64", "virtualization-type": "hvm"}
+        filters = {
+            f"Filter.{n}.{part}": text for n, pair in enumerate(wanted.items(), 1) for part, text in zip(("Name", "Value.1"), pair, strict=True)
+        }
+        found = self._ec2("DescribeImages", **filters)
         image = re.search(rb"<imageId>(ami-\w+)</imageId>", found)
         return {"Parameter": {"Name": name, "Type": "String", "Value": image[1].decode() if image else "", "Version": 1}}
 

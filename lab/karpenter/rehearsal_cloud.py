@@ -1,6 +1,7 @@
 """The AWS of a rehearsal: MiniStack and moto behind one address."""
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -46,8 +47,7 @@ class RehearsalCloud:
         self._ministack.start()
         try:
             moto, front = _free_port(), _free_port()
-            python = PinnedEnvironment("moto", CHECKOUT / "lab" / "tools" / "moto" / "requirements.txt").python()
-            self._run("moto", [str(python.with_name("moto_server")), "-H", "127.0.0.1", "-p", str(moto)], moto)
+            self._run("moto", [str(moto_python().with_name("moto_server")), "-H", "127.0.0.1", "-p", str(moto)], moto)
             arguments = [str(front), self._ministack.endpoint, f"http://127.0.0.1:{moto}"]
             self._run("front", [sys.executable, "-m", "lab.karpenter.front", *arguments], front)
         except BaseException:
@@ -64,13 +64,21 @@ class RehearsalCloud:
 
     def _run(self, name: str, command: list[str], port: int) -> None:
         with (self.folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=CHECKOUT, preexec_fn=_end_with_parent)
+            environment = {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=CHECKOUT, env=environment, preexec_fn=_end_with_parent
+            )
         self._running.append(process)
         until = time.monotonic() + START_SECONDS
         while not _listens(port):
             if process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"{name} did not start: {(self.folder / f'{name}.log').read_text(errors='replace')[-2000:]}")
             time.sleep(0.05)
+
+
+def moto_python() -> Path:
+    """The interpreter that has moto, installed on first use: to be done before there is no network. Raises RuntimeError with pip's words."""
+    return PinnedEnvironment("moto", CHECKOUT / "lab" / "tools" / "moto" / "requirements.txt").python()
 
 
 def _free_port() -> int:
