@@ -17,13 +17,6 @@ def test_the_real_controller_moves_the_pods_of_machines_that_are_taken() -> None
     assert not missing_network()
     moto_python()
     tests = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/kubernetes/controller"]
-    done = subprocess.run(
-        command_in_own_network(tests),
-        cwd=CHECKOUT,
-        env={**os.environ, IN_OWN_NETWORK: "own"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=580,
-    )
+    command, environment = command_in_own_network(tests), {**os.environ, IN_OWN_NETWORK: "own"}
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=580)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

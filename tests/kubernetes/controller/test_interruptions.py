@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pytest
@@ -122,7 +123,7 @@ def test_a_pod_that_asks_not_to_be_disrupted_is_not_told_and_our_job_refuses_to_
     assert pod and not pod["metadata"].get("deletionTimestamp") and "DisruptionTarget" not in conditions(pod)
     rehearsal.api.delete(pod, propagation="Background", grace_seconds=1)
 
-    arguments = {**SAMPLES["SpotJob"], "pod": {"annotations": {"karpenter.sh/do-not-disrupt": "true"}}}
+    arguments: Any = {**SAMPLES["SpotJob"], "pod": {"annotations": {"karpenter.sh/do-not-disrupt": "true"}}}
     with pytest.raises(pulumi.RunError, match="do-not-disrupt"):
         eks.job.checked("job", arguments)
 
