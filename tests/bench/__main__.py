@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import calls, detaching, draining, folders, imports, latencies, messages, overhead, preview, redone, simulate
+from tests.bench import calls, detaching, draining, folders, imports, latencies, messages, overhead, preview, redone, simulate, storms
 from tests.bench.figures import show
 
 PARTS = {
@@ -13,6 +13,7 @@ PARTS = {
     "draining": draining,
     "folders": folders,
     "redone": redone,
+    "storms": storms,
     "latencies": latencies,
     "detaching": detaching,
     "preview": preview,

@@ -2,7 +2,6 @@
 
 import random
 import time
-from pathlib import Path
 
 import pytest
 
@@ -11,75 +10,18 @@ from spotbatch.handler import Handler, reminder
 from spotbatch.ledger import Refused
 from spotbatch.owner import Owner
 from spotbatch.task import Task
+from tests.fire.storm import MACHINES, MINUTE, TASKS_EACH, NoPool, Storm, mostly_foreign, shuffled, warning
 from tests.spotbatch.world import RUN, World
 
-MACHINES, TASKS_EACH, ITEMS = 500, 4, 10
-MINUTE = 60.0
 
-
-class NoPool:
-    """A Spot Fleet: there is no call to detach."""
-
-    def detach(self, machine: str) -> bool:
-        return False
-
-    def complete(self, machine: str, hook: dict[str, str]) -> bool:
-        return True
-
-
-def iso(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
-
-
-def warning(machine: str, moment: float) -> dict:
-    detail = {"instance-id": machine, "instance-action": "terminate"}
-    return {"source": "aws.ec2", "detail-type": "EC2 Spot Instance Interruption Warning", "time": iso(moment), "detail": detail}
-
-
-class Storm:
-    """A world with machines that hold claims, and a handler whose reminders come when the clock says so."""
-
-    def __init__(self, folder: Path, machines: int = MACHINES, tasks_each: int = TASKS_EACH) -> None:
-        self.world, self.reminders = World(folder), []
-        self.handler = Handler(self.world.ledger, NoPool(), self._remind)
-        tasks = self.world.submit(machines * tasks_each * ITEMS, ITEMS)
-        self.owners = [self.world.machine(f"i-{number:017x}") for number in range(machines)]
-        self.claims: dict[str, list[Task]] = {
-            owner.machine: [self.world.claimed(owner, task) for task in tasks[number * tasks_each : (number + 1) * tasks_each]]
-            for number, owner in enumerate(self.owners)
-        }
-        self.world.clock.passes(10 * MINUTE)
-        for owner in self.owners:
-            self.beat(owner)
-
-    def beat(self, owner: Owner) -> None:
-        machine = self.world.machines.read(owner.machine)
-        assert machine is not None
-        self.world.machines.beat(machine, metadata_ok=True)
-
-    def _remind(self, machine: str, seconds: float) -> None:
-        self.reminders.append((self.world.clock.now + seconds, machine))
-
-    def due(self) -> None:
-        """Deliver the reminders whose time has come."""
-        now = self.world.clock.now
-        ready, self.reminders = [at for at in self.reminders if at[0] <= now], [at for at in self.reminders if at[0] > now]
-        for _, machine in ready:
-            self.handler.message(reminder(machine))
-
-    def states(self) -> set[tuple[str, int]]:
-        return {(task.state, task.attempts["interrupted"]) for task in map(Task.from_record, self.world.store.run_tasks(RUN))}
-
-
-def test_five_hundred_machines_at_once_are_all_marked_and_every_task_is_claimable_again(tmp_path, capsys):
+def test_a_whole_pool_of_five_hundred_machines_at_once_is_marked_and_every_task_is_claimable_again(tmp_path, record_property):
     storm = Storm(tmp_path)
-    events = [warning(owner.machine, storm.world.clock.now) for owner in storm.owners] * 3
-    random.Random(1).shuffle(events)
+    machines = [owner.machine for owner in storm.owners]
     begun = time.perf_counter()
-    for event in events:
+    for event in shuffled(machines, storm.world.clock.now):
         storm.handler.message(event)
     marking = time.perf_counter() - begun
-    assert all((machine := storm.world.machines.read(owner.machine)) and machine.state == "draining" for owner in storm.owners)
+    assert all((machine := storm.world.machines.read(name)) and machine.state == "draining" for name in machines)
     assert storm.states() == {("running", 0)}
     storm.world.clock.passes(121)
     begun = time.perf_counter()
@@ -91,29 +33,37 @@ def test_five_hundred_machines_at_once_are_all_marked_and_every_task_is_claimabl
         storm.world.ledger.claim(RUN, "000000", storm.owners[0])
     fresh = storm.world.machine("i-fresh")
     assert all(storm.world.ledger.claim(RUN, f"{number:06d}", fresh) for number in range(MACHINES * TASKS_EACH))
-    with capsys.disabled():
-        tasks = MACHINES * TASKS_EACH
-        print(f"\n  storm: {MACHINES} machines, {len(events)} events, marked in {marking:.1f} s; {tasks} tasks queued in {reaping:.1f} s", end="")
+    told = f"marked in {marking:.1f} s, {MACHINES * TASKS_EACH} tasks queued again in {reaping:.1f} s"
+    record_property("storm", (f"storm of {MACHINES} machines, three warnings each", told))
+
+
+def final_state(storm: Storm) -> dict:
+    """Every record of a machine and a task, but for what counts writes."""
+    records = [storm.world.store.read(f"machine/{owner.machine}") for owner in storm.owners] + list(storm.world.store.run_tasks(RUN))
+    return {record["key"]: {name: value for name, value in record.items() if name not in ("version", "nonce")} for record in records if record}
 
 
 @pytest.mark.parametrize("events", [100, 1_000, 5_000, 15_000])
-def test_events_three_times_each_and_shuffled_leave_the_state_that_one_of_each_leaves(events, tmp_path, capsys):
-    ours = max(1, events // 100)
-    storm = Storm(tmp_path, machines=ours, tasks_each=1)
-    now = storm.world.clock.now
-    sent = [warning(owner.machine, now) for owner in storm.owners] + [warning(f"i-foreign{number}", now) for number in range(events - ours)]
-    sent *= 3
-    random.Random(events).shuffle(sent)
+def test_events_three_times_each_and_shuffled_leave_the_state_that_one_of_each_leaves(events, tmp_path, record_property):
+    storm, calm = (Storm(tmp_path / name, machines=max(1, events // 100), tasks_each=1) for name in ("storm", "calm"))
+    sent = mostly_foreign(storm, events)
+    ours = len(storm.owners)
+    storm.world.store.asked.clear()
     begun = time.perf_counter()
-    handled = [storm.handler.message(event) for event in sent]
+    handled = [storm.handler.message(event) for event in shuffled(sent, storm.world.clock.now)]
     seconds = time.perf_counter() - begun
     assert sum(one.notices for one in handled) == 3 * ours
     assert sum(one.not_ours for one in handled) == 3 * (events - ours)
-    storm.world.clock.passes(121)
-    storm.due()
+    foreign = [key for key in storm.world.store.asked if key.startswith("machine/i-foreign")]
+    assert len(foreign) == 3 * (events - ours), "an event of another machine costs one read"
+    for owner in calm.owners:
+        calm.handler.message(warning(owner.machine, calm.world.clock.now))
+    for one in (storm, calm):
+        one.world.clock.passes(121)
+        one.due()
     assert storm.states() == {("queued", 1)}
-    with capsys.disabled():
-        print(f"\n  {events} events x 3, 99 % of machines that are not ours: {len(sent) / seconds:,.0f} a second", end="")
+    assert final_state(storm) == final_state(calm)
+    record_property("storm", (f"{events:>6,} events x 3, 99 % of machines that are not ours", f"{3 * events / seconds:,.0f} a second"))
 
 
 def test_a_whole_day_of_sixty_six_interruptions_an_hour_loses_nothing_and_uses_up_no_budget(tmp_path):
