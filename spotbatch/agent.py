@@ -10,10 +10,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from spotbatch import clouds, log, metrics, sole_agent
+from spotbatch.child import Child, Process
 from spotbatch.claim_story import waste
 from spotbatch.drain import STOP_SECONDS, margin
 from spotbatch.ledger import Ledger
@@ -41,30 +41,6 @@ TICK = 0.05
 _RESTART_PAUSES = (0.0, 1.0, 5.0, 20.0)
 _STARTS_REFUSED = 3
 """Processes in a row whose job could not start, after which the agent gives up: the service manager knows how often to try again."""
-
-
-class Process(Protocol):
-    """What an agent needs of a worker process: `subprocess.Popen` has it."""
-
-    def poll(self) -> int | None: ...
-
-    def kill(self) -> None: ...
-
-    def wait(self) -> int: ...
-
-    def send_signal(self, sig: int) -> None: ...
-
-
-@dataclass
-class Child:
-    """A worker process and the cell of the board that it writes."""
-
-    cell: int
-    id: str = ""
-    process: Process | None = None
-    starts: int = 0
-    not_before: float = 0.0
-    cut: bool = False
 
 
 class Agent:

@@ -5,7 +5,8 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 
-from spotbatch.agent import Agent, Process
+from spotbatch.agent import Agent
+from spotbatch.child import Process
 from spotbatch.notice import Notice
 from spotbatch.process import Start, WorkerProcess
 from spotbatch.protocols import Backend, Identity
