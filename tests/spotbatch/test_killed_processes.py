@@ -26,6 +26,11 @@ def counted(machines):
     return Counter(int(line) for line in machines.log.read_text().split())
 
 
+def ended(machines) -> tuple[dict, dict]:
+    status = machines.status()
+    return status["tasks"], status["items"]
+
+
 def test_kill_9_of_every_process_at_random_points_with_no_notice_loses_nothing(machines):
     chance = random.Random(3)
     machines.environment["JOB_SECONDS"] = "0.1"
@@ -47,7 +52,7 @@ def test_kill_9_of_every_process_at_random_points_with_no_notice_loses_nothing(m
     while machines.ended(last) == 0 and machines.status()["tasks"]["dead"]:
         machines.command("retry", "run", "--dead")
         last = machines.start("counted:Counted", "--processes", "2", "--until-empty")
-    assert machines.status() == {"tasks": {"queued": 0, "running": 0, "done": 10, "dead": 0}, "items": {"total": 400, "done": 400}}
+    assert ended(machines) == ({"queued": 0, "running": 0, "done": 10, "dead": 0}, {"total": 400, "done": 400})
     assert set(counted(machines)) == set(range(400))
     assert machines.results() == [{"item": n, "square": n * n} for n in range(400)]
     done = Counter(event["task"] for event in machines.events() if event["event"] == "task done")
@@ -140,7 +145,7 @@ def test_an_agent_that_is_frozen_while_its_worker_runs_ends_that_worker(machines
 def test_a_crash_an_exception_a_hang_and_a_bad_result_end_three_times_and_hold_up_no_other_task(machines):
     machines.submit(items=50, items_per_task=10)
     assert machines.ended(machines.start("counted:Faulty", "--processes", "2", "--until-empty"), 100) == 0
-    assert machines.status() == {"tasks": {"queued": 0, "running": 0, "done": 1, "dead": 4}, "items": {"total": 50, "done": 10 + 14}}
+    assert ended(machines) == ({"queued": 0, "running": 0, "done": 1, "dead": 4}, {"total": 50, "done": 10 + 14})
     told = machines.command("status", "run")
     assert "signal 11 (SIGSEGV)" in told and "bad pixel" in told and "item_seconds_max, 1 s" in told and "what JSON can hold" in told
 
