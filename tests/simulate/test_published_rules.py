@@ -50,6 +50,22 @@ def test_every_paid_second_is_accounted_for_and_work_is_conserved(name):
             assert run.makespan_s == pytest.approx(paid + run.waiting_s)
 
 
+@pytest.mark.parametrize("name", [*ON_SPOT, "P1", "P2", "P3", "P4"])
+def test_the_picture_shows_what_the_figures_count(name):
+    for given in settings():
+        run = BASELINES[name].run(replace(given, keep_events=True))
+        lasted = {
+            kind: sum(event.end_s - event.begin_s for event in run.events if event.kind == kind)
+            for kind in ("boot", "restore", "checkpoint", "drain")
+        }
+        counted = {"boot": run.boot_s, "restore": run.restore_s, "checkpoint": run.checkpoint_s, "drain": run.drain_s}
+        assert lasted == pytest.approx(counted, abs=0.01)
+        work = sum(event.end_s - event.begin_s for event in run.events if event.kind == "work")
+        assert work == pytest.approx(run.useful_s + run.lost_s, abs=0.01)
+        assert sum(event.kind == "interruption" for event in run.events) == run.interruptions
+        assert run == replace(BASELINES[name].run(given), events=run.events)
+
+
 @pytest.mark.parametrize("name", ["P1", "P2", "P3", "P4", "P5"])
 def test_a_rule_of_one_pool_pays_for_its_work_and_its_changeovers(name):
     for seed in range(5):

@@ -20,9 +20,7 @@ COLOURS = {
     "work": "#3a7d44",
     "checkpoint": "#2b5d8a",
     "drain": "#9aa0a6",
-    "wait": "#dddddd",
     "lost": "#b3261e",
-    "waiting": "#dddddd",
 }
 LINEAR = 5
 """Percent up to which the axes are linear: most rows lie there, a few far beyond."""
@@ -45,14 +43,15 @@ def draw(path: Path, title: str, told: tuple[str, Outcome], rows: list[Figures])
 
 
 def _timeline(axes: Any, name: str, run: Outcome) -> None:
+    lives = [event for event in run.events if event.kind != "wait"]
     first: dict[str, float] = {}
-    for event in run.events:
+    for event in lives:
         first[event.machine] = min(event.begin_s, first.get(event.machine, event.begin_s))
-    machines = [machine for machine in sorted(first, key=lambda machine: first[machine]) if not machine.startswith("place") or len(first) == 1]
+    machines = sorted(first, key=lambda machine: first[machine])
     shown = machines[:MOST_ROWS]
     places = {machine: number for number, machine in enumerate(shown)}
     used: set[str] = set()
-    for event in run.events:
+    for event in lives:
         if event.machine not in places or event.kind == "end":
             continue
         row, begin = places[event.machine], event.begin_s / 3600
@@ -87,7 +86,8 @@ def _costs(axes: Any, rows: list[Figures]) -> None:
         ours, bound = name == "ours", name in BOUNDS
         axes.scatter(x, y, s=110 if ours else 40, color=_colour(name), marker="*" if ours else "D" if bound else "o", zorder=3 if ours else 2)
     _ticks(axes, [x for x, _ in places.values()])
-    axes.margins(0.12)
+    axes.set_xlim(-0.5, 1.6 * max(1.0, *(x for x, _ in places.values())))
+    axes.set_ylim(0, 1.05 * max(100.0, *(y for _, y in places.values())))
     axes.figure.canvas.draw()
     dots = {name: tuple(axes.transData.transform(place)) for name, place in places.items() if name != "ours"}
     for names in [*_close_together(dots), *(["ours"] if "ours" in places else [])]:

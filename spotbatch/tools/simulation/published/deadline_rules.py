@@ -1,13 +1,13 @@
 """The rules of "Can't Be Late" (NSDI'24), one machine in one pool: P0 to P5. Work is a fluid: an interruption costs a changeover, no work."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spotbatch.tools.simulation.outcome import Event, EventKind, Outcome
+from spotbatch.tools.simulation.outcome import Event, Outcome
 from spotbatch.tools.simulation.pool import Pool
 from spotbatch.tools.simulation.published.omniscient import cheapest
 from spotbatch.tools.simulation.setting import Setting
@@ -162,16 +162,15 @@ def _one(setting: Setting, pool: Pool, choose: Choose) -> _Part:
     overhead, began = 0.0, 0.0
     stays: list[Event] = []
 
-    def leave(state: State, until: float) -> None:
+    def leave(state: State, until: float, taken: bool = False) -> None:
         if setting.keep_events and state != "idle" and until > began:
-            name, kind = (pool.name, "work") if state == "spot" else ("on-demand", "work")
-            stays.append(_stay(name, kind, began, until))
+            stays.extend(_stay(pool.name if state == "spot" else state, began, until, changeover, taken))
 
     for number, seen.available in enumerate(up):
         seen.elapsed = number * tick
         before = seen.state
         if before == "spot" and not seen.available:
-            leave("spot", seen.elapsed)
+            leave("spot", seen.elapsed, taken=True)
             part.interruptions += 1
             if setting.first_hour_free and seen.elapsed - began < 3600:
                 lived = seen.elapsed - began
@@ -204,8 +203,11 @@ def _one(setting: Setting, pool: Pool, choose: Choose) -> _Part:
     return part
 
 
-def _stay(pool: str, kind: EventKind, begin: float, end: float) -> Event:
-    return Event("place 0", pool, kind, begin, end)
+def _stay(pool: str, begin: float, end: float, changeover: float, taken: bool) -> list[Event]:
+    """For the picture: one machine's life."""
+    name, ready = f"from {begin / 3600:.2f} h", min(end, begin + changeover)
+    events = [Event(name, pool, "boot", begin, ready), Event(name, pool, "work", ready, end)]
+    return [*events, Event(name, pool, "interruption" if taken else "end", end, end)]
 
 
 def _best(setting: Setting, pool: Pool) -> _Part:
@@ -238,5 +240,5 @@ def _together(setting: Setting, parts: list[_Part]) -> Outcome:
         interruptions=sum(part.interruptions for part in parts),
         deadline_missed=deadline is not None and (not finished or end > deadline),
         finished=finished,
-        events=tuple(event for part in parts for event in part.events),
+        events=tuple(replace(event, machine=f"{place} {event.machine}") for place, part in enumerate(parts, start=1) for event in part.events),
     )

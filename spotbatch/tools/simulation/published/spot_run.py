@@ -181,9 +181,7 @@ class SpotRun:
     def _done(self, machine: _Machine) -> None:
         item = machine.item
         assert item is not None
-        need = self.items[item] - self.kept[item]
-        self._spend(machine, "work", need)
-        self._spend(machine, "checkpoint", max(0.0, self.now - machine.since - need))
+        self._spend_work(machine, self.items[item] - self.kept[item])
         self.kept[item] = self.items[item]
         machine.since, machine.item, machine.phase = self.now, None, "drain"
         machine.done_here.append(item)
@@ -222,8 +220,7 @@ class SpotRun:
             saves, rest = (int(lasted // (every + write)), lasted % (every + write)) if self.inside and every is not None else (0, lasted)
             unsaved = rest if every is None or not self.inside else min(rest, every)
             worked = saves * (every or 0.0) + unsaved
-            self._spend(machine, "work", worked)
-            self._spend(machine, "checkpoint", lasted - worked)
+            self._spend_work(machine, worked)
             self.spent["lost"] += 0.0 if keep else unsaved
             self._put_back(machine, worked if keep else worked - unsaved, lost=not keep and unsaved > 0)
         else:
@@ -243,10 +240,25 @@ class SpotRun:
         if lost:
             self.twice.add(item)
 
+    def _spend_work(self, machine: _Machine, worked: float) -> None:
+        """So much work since the machine's last change; the rest of the time went into periodic saves."""
+        saving = max(0.0, self.now - machine.since - worked)
+        self.spent["work"] += worked
+        self.spent["checkpoint"] += saving
+        every, write, at = self.cadence.every_s or worked, self.setting.workload.state_write_s, machine.since
+        while self.setting.keep_events and at < self.now:
+            stop, saved = min(self.now, at + every), min(self.now, at + every + write)
+            self._note_of(machine, "work", at, stop)
+            self._note_of(machine, "checkpoint", stop, saved)
+            at = saved
+
     def _spend(self, machine: _Machine, kind: EventKind, seconds: float) -> None:
         self.spent[kind] += seconds
-        if seconds > 0:
-            self._note(f"machine {machine.number}", self.view.pool(machine.pool).name, kind, machine.since, machine.since + seconds)
+        self._note_of(machine, kind, machine.since, machine.since + seconds)
+
+    def _note_of(self, machine: _Machine, kind: EventKind, begin: float, end: float) -> None:
+        if end > begin:
+            self._note(f"machine {machine.number}", self.view.pool(machine.pool).name, kind, begin, end)
 
     def _note(self, machine: str, pool: str, kind: EventKind, begin: float, end: float) -> None:
         if self.setting.keep_events:
