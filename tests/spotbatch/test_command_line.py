@@ -60,7 +60,7 @@ def test_a_cancelled_run_is_dead_and_stays_so(machines):
         (("worker", "counted:Counted", "--processes", "none"), ["--processes", "'none'", "from 1 to 256"]),
         (("worker", "counted:Counted", "--lease", "0"), ["--lease", "'0'", "from 1 to 3600"]),
         (("worker", "counted:Counted", "--queue", "sqs"), ["queue", "'sqs'", "local:FOLDER"]),
-        (("worker", "counted:Nothing"), ["counted:Nothing", "Counted, Running, Faulty, Unready"]),
+        (("worker", "counted:Nothing"), ["counted:Nothing", "counted has Counted, ", "Running, Faulty, Unready"]),
         (("status", "nothing"), ["'nothing'", "not known"]),
     ],
     ids=lambda value: " ".join(value[:2]),
