@@ -39,9 +39,17 @@ def test_pools_of_a_probe_that_begin_apart_are_read_from_where_all_of_them_are_k
 
 
 def test_a_logged_machine_ended_between_the_polls_that_saw_it_and_missed_it(tmp_path):
-    rows = "aws/a/t,100,300,400,preempted\naws/a/t,500,800,,censored\n"
+    rows = "aws/a/t,1000,1300,1400,preempted\naws/a/t,1500,1800,,censored\n"
     trace = read([written(tmp_path, "pool,launched_s,last_seen_s,found_gone_s,ended_by\n" + rows)])
-    assert steps(trace.pools[0]) == [(0, 100, 0), (100, 350, 1), (350, 500, 0), (500, 800, 1)]
+    assert steps(trace.pools[0]) == [(0, 1000, 0), (1000, 1350, 1), (1350, 1500, 0), (1500, 1800, 1)]
+
+
+def test_a_log_read_as_a_ring_ends_no_machine_that_lived_at_both_its_ends(tmp_path):
+    rows = "aws/a/t,90,1795,,censored\naws/b/t,0,1800,,censored\n"
+    trace = read([written(tmp_path, "pool,launched_s,last_seen_s,found_gone_s,ended_by\n" + rows)])
+    assert [steps(pool) for pool in trace.pools] == [[(0, 1800, 1)], [(0, 1800, 1)]]
+    (first, _) = trace.pools_for(1_000, 3_000, np.random.default_rng(0))
+    assert first.falls_below(1, 1_000) >= 4_000
 
 
 def test_each_place_of_a_group_is_a_pool_and_a_bulk_drop_takes_several(tmp_path):

@@ -21,6 +21,8 @@ MOST_SEATS = 1_000
 FEW = 10
 """Recorded lives below which a pool is no pool of its own, but joined with the others like it: one short life would repeat for ever."""
 SHORTEST_GAP = 1.0
+FIRST_POLL_S = 640.0
+"""How far apart the instance logs' polls are: a first launch within it is from the beginning on."""
 ROOM = 1_000
 """Machines that a pool of lifetimes gives at a time: the recording was not limited by capacity."""
 
@@ -157,6 +159,7 @@ def _instance_log(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], float]:
     """pool,launched_s,last_seen_s,found_gone_s,ended_by: real machines, launched again after each end, which is taken midway between two polls."""
     checks = _Checks(path)
     lives: dict[str, list[tuple[float, float]]] = {}
+    still: set[str] = set()
     span = 0.0
     for line, row in rows:
         name = checks.text(line, row, "pool")
@@ -172,10 +175,13 @@ def _instance_log(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], float]:
         before = lives.setdefault(name, [])
         if before and launched < before[-1][1]:
             checks.fault(line, "launched_s", row["launched_s"], f"{before[-1][1]:g} or more: the machine before it in pool {name} still ran")
-        before.append((launched, (seen + gone) / 2))
+        before.append((launched if before or launched > FIRST_POLL_S else 0.0, (seen + gone) / 2))
         span = max(span, gone)
+        (still.add if ended == "censored" else still.discard)(name)
     checks.done()
-    return tuple(_up(name, ups, span) for name, ups in lives.items()), span
+    # The log begins and ends pool by pool: a machine that lived then did not end a few seconds before the others'.
+    whole = {name: [*ups[:-1], (ups[-1][0], span)] if name in still else ups for name, ups in lives.items()}
+    return tuple(_up(name, ups, span) for name, ups in whole.items()), span
 
 
 def _fleet_events(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], float]:
