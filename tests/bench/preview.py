@@ -101,7 +101,7 @@ def _figure(stack: str, folder: Path, environment: Mapping[str, str]) -> Figure:
     project = folder / "plain"
     (project / "stacks").mkdir(parents=True)
     # The same files for the functions and for the machines, so that the engine reads and hashes as much.
-    archive = {name: str(Path(asset.path).absolute()) for name, asset in interruption_archive.archive().assets.items()}
+    archive = {name: str(Path(asset.path).absolute()) for name, asset in interruption_archive.archive().assets.items()}  # pyright: ignore[reportAttributeAccessIssue]
     packed = {"archive": archive, "asset": str(code_archive.build(CHECKOUT / "examples/etl").path)}
     (project / "plan.json").write_text(json.dumps(ours.plan() | packed))
     (project / "__main__.py").write_text(PLAIN.replace("LOOK_UPS", LOOK_UPS[stack]))
