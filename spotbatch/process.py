@@ -84,13 +84,15 @@ def load(name: str) -> type[BatchWorker]:
     if callable(job) and not isinstance(job, type):
         return LoopJob.of(job, class_name)
     if not (isinstance(job, type) and issubclass(job, BatchWorker)):
-        known = [
-            key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, BatchWorker) and value is not BatchWorker
-        ]
-        raise BadJob(
-            f"job: {name!r}: {class_name} is {'absent' if job is None else 'no BatchWorker'}; {module_name} has {', '.join(known) or 'none'}"
-        )
+        found = "absent" if job is None else "neither a BatchWorker nor a function"
+        known = [key for key, value in vars(module).items() if value is not BatchWorker and _is_job(value, module_name)]
+        raise BadJob(f"job: {name!r}: {class_name} is {found}; {module_name} has {', '.join(known) or 'none'}")
     return job
+
+
+def _is_job(value: object, module: str) -> bool:
+    """A BatchWorker, or a function of the module's own."""
+    return issubclass(value, BatchWorker) if isinstance(value, type) else callable(value) and getattr(value, "__module__", "") == module
 
 
 def end_with_parent(parent: int) -> None:

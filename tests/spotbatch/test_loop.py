@@ -153,8 +153,8 @@ def test_what_the_loop_says_in_the_wrong_order_is_refused(world):
 
 
 def test_a_name_that_is_neither_class_nor_function_is_refused():
-    with pytest.raises(BadJob, match="LOG is absent"):
-        load("tests.spotbatch.jobs.counted:LOG")
+    with pytest.raises(BadJob, match=r"LOG is absent; tests.spotbatch.jobs.loops has log, squares, batches, finish, faulty, idle, unready"):
+        load("tests.spotbatch.jobs.loops:LOG")
 
 
 @pytest.mark.parametrize("program", re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs/own-loop.md").read_text(), re.S))

@@ -61,5 +61,5 @@ def test_the_first_free_place_is_taken_and_a_full_machine_is_said_to_be_full(wor
     assert [agent.identity.machine for agent in agents] == ["i-1", "i-1.1"]
     for place in range(2, PLACES):
         sole_agent.hold(queue, f"i-1.{place}")
-    with pytest.raises(AnotherAgent, match="64 agents work on local:.* on this machine already"):
+    with pytest.raises(AnotherAgent, match=r"64 agents work on local:.* on this machine already"):
         ProgramAgent.beside_others(queue, program, Machine(), 60, world.machines)
