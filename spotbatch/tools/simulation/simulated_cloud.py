@@ -72,7 +72,7 @@ class SimulatedCloud:
             logger.disabled = before
 
     def _submit(self) -> None:
-        # Runs of unequal tasks: one submission a length, as a task's length belongs to its submission.
+        # The tasks of one run have equal numbers of items; these have not, so each is a run of its own.
         for number, steps in enumerate(self.tally.tasks):
             lines = [str(step).encode() for step in steps]
             for _ in submit(self.ledger, Submission(f"{RUN}-{number:06d}", len(lines), lines)):

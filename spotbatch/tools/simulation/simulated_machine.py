@@ -104,10 +104,6 @@ class SimulatedMachine:
         self.host.standing.append(notice)
         self._timeline.at(self._timeline.now + self._poll_phase, self._lead_out)
 
-    def hear_of_mark(self) -> None:
-        """The handler has marked the machine's record: the watcher reads that too."""
-        self._timeline.at(self._timeline.now + self._poll_phase, self._lead_out)
-
     def _lead_out(self) -> None:
         """Look and step, and again until everything is given back."""
         if self.alive and self.agent is not None:
