@@ -2,25 +2,11 @@
 
 import pytest
 
+from tests.fire.model.bounds import BOUNDS
 from tests.fire.model.explore import Exploration, explore
 from tests.fire.model.protocol import steps
 from tests.fire.model.rules import NAMES, Rules, without
 from tests.fire.model.state import ITEMS, Faults, start
-
-BOUNDS = {
-    "bells lost, doubled; submitted twice": Faults(lose=1, double=2, resubmit=1),
-    "a machine dies, another is announced": Faults(crash=1, notice=1),
-    "a notice, and the machine back under its old id": Faults(notice=1, reboot=1),
-    "a notice, and the machine outlives its deadline": Faults(notice=1, survive=1),
-    "a notice, and a worker process is killed": Faults(notice=1, process=1),
-    "a write without an answer, a process killed": Faults(late=1, process=1),
-    "an agent restarts, a process is killed": Faults(restart=1, process=1),
-    "a payload damaged, a machine dies": Faults(damage=1, crash=1),
-    "a machine sleeps past its lease, another dies, clean-up": Faults(sleep=1, crash=1, clean=1),
-    "a machine sleeps, its record is tidied away, another dies": Faults(sleep=1, crash=1, forget=1),
-    "the handler dies between two steps, a machine dies, a bell is lost": Faults(handler=1, crash=1, lose=1),
-    "a machine sleeps, a write has no answer, submitted twice": Faults(sleep=1, late=1, resubmit=1),
-}
 
 MUTANTS: dict[tuple[str, ...], str] = {
     ("claim_is_conditional",): "bells lost, doubled; submitted twice",
@@ -59,7 +45,8 @@ EXPLAINED = {
 def test_every_invariant_holds_in_every_state(name, record_property):
     found = explore(BOUNDS[name])
     told = f"{found.states:,} states of one task with {ITEMS} items on two machines, to the end, in {found.seconds:.1f} s"
-    record_property("bounds", (f"model, {name}", told))
+    faults = ", ".join(f"{fault} <= {count}" for fault, count in BOUNDS[name]._asdict().items() if count)
+    record_property("bounds", (f"model, {name} ({faults})", told))
     assert not found.broken, "\n  ".join([found.broken, *found.trace])
 
 
