@@ -33,7 +33,7 @@ class Verdict:
 def copy(folder: Path, mutant: Mutant | None = None) -> None:
     """The runtime and its tests in `folder`, mutated. Raises NotThere."""
     leave_out = shutil.ignore_patterns("__pycache__", "clouds", "programs")
-    shutil.copytree(ROOT / "spotbatch", folder / "spotbatch", ignore=shutil.ignore_patterns("__pycache__", "simulation"))
+    shutil.copytree(ROOT / "spotbatch", folder / "spotbatch", ignore=shutil.ignore_patterns("__pycache__", "tools"))
     shutil.copytree(ROOT / "tests/spotbatch", folder / "tests/spotbatch", ignore=leave_out)
     shutil.copy(ROOT / "tests/__init__.py", folder / "tests")
     shutil.copy(ROOT / "pyproject.toml", folder)
