@@ -9,15 +9,11 @@ from typing import Any
 
 import pulumi
 
-_DEFINITIONS = Path(__file__).parent / "crds"
+DEFINITIONS = Path(__file__).parent / "crds"
+"""The `spec` of each of Karpenter's definitions without its prose; see SOURCES.md there."""
 
 _STAND_INS = {"subnetSelectorTerms": "subnet-0", "securityGroupSelectorTerms": "sg-0", "amiSelectorTerms": "al2023@v1"}
 """For what only the cloud knows, by the list in which it stands; anything else unknown is taken for some text."""
-
-_KEPT = (
-    *("type", "required", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
-    *("x-kubernetes-int-or-string", "x-kubernetes-list-type"),
-)
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "array": (list, tuple),
@@ -39,20 +35,7 @@ def manifest_faults(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 @functools.cache
 def _schema(kind: str) -> dict[str, Any]:
-    return json.loads((_DEFINITIONS / f"{kind}.json").read_text())
-
-
-def condensed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A published schema without its prose: what `crds/` holds. For whoever brings it up to a new version of Karpenter."""
-    kept: dict[str, Any] = {key: schema[key] for key in _KEPT if key in schema}
-    if "properties" in schema:
-        kept["properties"] = {name: condensed(inner) for name, inner in schema["properties"].items()}
-    for inner in ("items", "additionalProperties"):
-        if isinstance(schema.get(inner), Mapping):
-            kept[inner] = condensed(schema[inner])
-    if rules := schema.get("x-kubernetes-validations"):
-        kept["x-kubernetes-validations"] = [{"rule": rule["rule"], "message": rule.get("message", "")} for rule in rules]
-    return kept
+    return json.loads((DEFINITIONS / f"{kind}.json").read_text())
 
 
 def _known(value: Any, terms: str = "") -> Any:

@@ -329,7 +329,7 @@ def test_a_destroy_takes_job_pool_class_controller_definitions_and_then_what_the
         ({"controller_nodes": {"a": "b"}}, "subnet_ids: give either subnet_ids"),
         ({"subnet_ids": None, "controller_nodes": {}}, "controller_nodes: {} is not allowed; allowed: one or more labels"),
         ({"chart_version": "v1.14.1"}, "chart_version: 'v1.14.1' is not allowed; allowed: a version such as 1.14.1, without v"),
-        ({"chart_version": "1.6.0"}, "chart_version: '1.6.0' is not allowed; allowed: 1.12.0 to 1.14.1 or newer: older ones want other permissions"),
+        ({"chart_version": "1.6.0"}, "chart_version: '1.6.0' is not allowed; allowed: 1.12.0 or newer: older ones want other permissions"),
         ({"alarm_topic_arn": "topic"}, "alarm_topic_arn: 'topic' is not allowed; allowed: the ARN of an SNS topic"),
     ],
     ids=str,
