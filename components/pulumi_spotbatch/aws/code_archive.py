@@ -118,9 +118,7 @@ def runtime_files() -> Iterator[tuple[str, Path]]:
 def _record(distribution: importlib.metadata.Distribution) -> str:
     """What was installed. Raises FileNotFoundError where nothing tells, as with packages of a Linux distribution."""
     if (record := distribution.read_text("RECORD")) is None:
-        raise FileNotFoundError(
-            f"{distribution.name} {distribution.version} has no list of its files; install it with pip in a virtual environment"
-        )
+        raise FileNotFoundError(f"{distribution.name} {distribution.version} has no list of its files; install it with pip in a virtual environment")
     return record
 
 
