@@ -40,9 +40,9 @@ app = typer.Typer(
     help="""A cloud on this machine, and the real Pulumi engine to deploy to it.
 
     `up`, `preview` and `down` of stacks `local` and `eks-local` run here: the local cloud is started if need be, for `eks-local` with a
-    Kubernetes API server, and your own Pulumi, AWS and Kubernetes settings are neither read nor changed. Of any other stack they run plain
-    `pulumi` with your own Pulumi home, backend and credentials, in your account; with --lab they run here too. `plan` always runs here and
-    needs no credentials.""",
+    Kubernetes API server, and your own Pulumi, AWS and Kubernetes settings are neither read nor changed. Of any other stack they run
+    plain `pulumi` with your own Pulumi home, backend and credentials, in your account; with --lab they run here too. `plan` always runs
+    here and needs no credentials.""",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -78,11 +78,6 @@ class Releases:
             if "not found" not in str(error):
                 raise
 
-    def render(self, inputs: Properties) -> list[dict[str, Any]]:
-        """The objects that a release is made of, without a cluster."""
-        text = self._helm("template", *self._target(inputs), inputs=inputs)
-        return [entry for entry in yaml.safe_load_all(text) if entry]
-
     def _outputs(self, inputs: Properties) -> Properties:
         status = {"name": inputs["name"], "namespace": _namespace(inputs), "status": "deployed", "version": inputs.get("version")}
         return {**inputs, "namespace": _namespace(inputs), "status": status}

@@ -43,7 +43,7 @@ def test_a_stack_other_than_local_goes_to_the_callers_own_account_with_the_calle
 
 def test_help_says_which_account_is_touched(tmp_path: Path):
     told = " ".join(lab(tmp_path, "--help").stdout.split())
-    assert "your own Pulumi and AWS settings are neither read nor changed" in told
+    assert "your own Pulumi, AWS and Kubernetes settings are neither read nor changed" in told
     assert "in your account; with --lab they run here too" in told
 
 
