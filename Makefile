@@ -30,10 +30,12 @@ demo: setup ## deploy to a local cloud, take machines away, lose nothing
 	@$(PYTHON) -m lab.demo
 
 .PHONY: test
-test: setup ## the whole suite, or one LANE
+test: KUBERNETES := $(if $(filter-out kubernetes,$(LANE)),,1)
+test: setup ## the whole suite, or one LANE; builds what the lanes need, once
 	@$(PYTHON) -m tests.lanes $(LANE)
 
 .PHONY: check
+check: KUBERNETES := 1
 check: setup ## what a pull request must pass: lint, format, types, imports, tests, the wheel alone
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .

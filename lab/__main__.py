@@ -74,8 +74,13 @@ def setup(kubernetes: Kubernetes = False) -> None:
             # The rest of the project works without it, so `make test` can go on and say at its end what it left out.
             print(f"WARNING: whatever needs the real Pulumi engine will not run: {missing}", file=sys.stderr)
         if kubernetes:
-            get_programs((*CLUSTER_PROGRAMS, KARPENTER), progress)
             moto_python()
+            try:
+                get_programs((*CLUSTER_PROGRAMS, KARPENTER), progress)
+            except ToolError as missing:
+                if os.environ.get("CI") == "true":
+                    raise
+                print(f"WARNING: whatever needs a Kubernetes API server will not run: {missing}", file=sys.stderr)
 
 
 @app.command()
