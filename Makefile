@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .PHONY: help
 help: ## show this list
 	@grep -hE '^[a-z|-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
-	@echo '  LANE=unit|engine|flow|fire|simulate|kubernetes for make test; STACK=local|dev|prod|prod-asg|eks|eks-local for up, preview, down and plan (default: local)'
+	@echo '  LANE=unit|engine|flow|fire|simulate|kubernetes|gcp for make test; STACK=local|dev|prod|prod-asg|eks|eks-local for up, preview, down and plan (default: local)'
 	@echo '  KUBERNETES=1 for make setup and make lab: with a Kubernetes API server, whose programs are built once (about 20 minutes on two cores)'
 
 .venv/ready: pyproject.toml requirements.txt

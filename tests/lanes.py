@@ -13,6 +13,7 @@ LANES = {
     "fire": ["tests/fire"],
     "simulate": ["tests/simulate"],
     "kubernetes": ["tests/kubernetes"],
+    "gcp": ["tests/gcp"],
 }
 
 
@@ -37,7 +38,20 @@ def missing_kubernetes() -> str | None:
     return missing_engine() or missing_network() or None
 
 
-NEEDS = {"engine": missing_engine, "flow": missing_engine, "kubernetes": missing_kubernetes}
+def missing_google() -> str | None:
+    """Why Google Cloud's storage and messages cannot run here, or None. They are built if need be, a minute each."""
+    from lab.engine.go_tool import GoTool, ToolError
+    from lab.google.local_google import PROGRAMS
+
+    try:
+        for name in PROGRAMS:
+            GoTool(name).build()
+    except ToolError as why:
+        return str(why)
+    return None
+
+
+NEEDS = {"engine": missing_engine, "flow": missing_engine, "kubernetes": missing_kubernetes, "gcp": missing_google}
 """What says why a lane cannot run on this machine."""
 
 

@@ -21,7 +21,7 @@ class ToolError(Exception):
 
 
 class GoTool:
-    """A program that is built from `lab/tools/NAME` (a go.mod with one `tool` line) and cached under the hash of its go.sum.
+    """A program that is built from `lab/tools/NAME` (a go.mod with one `tool` line) and cached under the hash of its go.sum and sources.
 
     Raises `ToolError` when Go is missing, too old, or cannot fetch or build the module.
     """
@@ -33,7 +33,8 @@ class GoTool:
         text = (self.module / "go.mod").read_text()
         self.package = _only(re.findall(r"^tool (\S+)$", text, re.M), f"{self.module}/go.mod must have exactly one `tool` line")
         self.version = _only(_versions(self.package, text), f"{self.module}/go.mod must require the module of {self.package}")
-        sums = b"".join((self.module / file).read_bytes() for file in ("go.mod", "go.sum"))
+        own = sorted(file.name for file in self.module.glob("*.go"))
+        sums = b"".join((self.module / file).read_bytes() for file in ("go.mod", "go.sum", *own))
         self.path = cache_folder() / "tools" / f"{name}-{hashlib.sha256(sums).hexdigest()[:12]}" / name
 
     def build(self, progress: Progress = lambda *_: None) -> Path:
@@ -73,6 +74,9 @@ class GoTool:
 
 
 def _versions(package: str, go_mod: str) -> list[str]:
+    if f"module {package}\n" in go_mod:
+        # A few lines of ours around one library: its version tells what the program does.
+        return re.findall(r"^(?:\t|require )\S+ (v\S+)$", go_mod, re.M)
     required = re.findall(r"^(?:\t|require )(\S+) (v\S+)", go_mod, re.M)
     return [version for module, version in required if package == module or package.startswith(module + "/")]
 
