@@ -16,15 +16,16 @@ from spotbatch import clouds, log, metrics, sole_agent
 from spotbatch.child import Child, Process
 from spotbatch.claim_story import waste
 from spotbatch.drain import STOP_SECONDS, margin
+from spotbatch.exit_status import BAD_JOB, CANNOT_POWER_OFF, CANNOT_START, UNREACHABLE
 from spotbatch.ledger import Ledger
 from spotbatch.log import say
 from spotbatch.machine import Machine
 from spotbatch.notice import Notice
 from spotbatch.owner import Owner
-from spotbatch.process import BAD_JOB, CANNOT_POWER_OFF, CANNOT_START, UNREACHABLE, Start
 from spotbatch.protocols import Backend, Host, StoreError
 from spotbatch.registry import Replaced
 from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
+from spotbatch.start import Start
 from spotbatch.sweep import Sweep
 from spotbatch.task import Cause, Task
 from spotbatch.watcher import Watcher

@@ -2,65 +2,31 @@
 
 import ctypes
 import importlib
-import json
 import os
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from spotbatch import clouds, log, metrics
 from spotbatch.bad_record import BadRecord
+from spotbatch.exit_status import BAD_JOB, CANNOT_START, UNREACHABLE
 from spotbatch.ledger import Ledger, OtherJob, Refused
 from spotbatch.log import say
 from spotbatch.loop import Loop, NoTask
 from spotbatch.loop_job import LoopJob
-from spotbatch.owner import Owner
 from spotbatch.protocols import Backend, Bell, StoreError
 from spotbatch.runner import OutOfTime, Runner
 from spotbatch.signal_board import DRAIN, SignalBoard
+from spotbatch.start import Start
 from spotbatch.task import Task
 from spotbatch.worker import BatchWorker
-
-UNREACHABLE = 75
-"""Exit status when the ledger could not be reached: what the process held is lost, and nobody's failure."""
-
-BAD_JOB = 64
-"""Exit status when the job's name leads nowhere: trying again is no use."""
-
-CANNOT_START = 70
-"""Exit status when the job's `setup` raised: no task was touched."""
-
-CANNOT_POWER_OFF = 77
-"""Exit status of an agent whose machine ought to be off, and that cannot do it from inside a container: the service manager does."""
 
 WAIT_SECONDS = 5.0
 _REFUSED_PAUSE = 1.0
 _PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True)
-class Start:
-    """What an agent tells a new process."""
-
-    queue: str
-    job: str
-    owner: Owner
-    cell: int
-    processes: int
-    until_empty: bool
-    parent: int
-
-    def to_text(self) -> str:
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def from_text(text: str) -> "Start":
-        fields = json.loads(text)
-        return Start(**{**fields, "owner": Owner(**fields["owner"])})
 
 
 class BadJob(Exception):

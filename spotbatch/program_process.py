@@ -8,13 +8,15 @@ import time
 from typing import Any
 
 from spotbatch import clouds, log
+from spotbatch.exit_status import UNREACHABLE
 from spotbatch.ledger import Ledger, Refused
 from spotbatch.log import say
-from spotbatch.process import UNREACHABLE, Start, end_with_parent
+from spotbatch.process import end_with_parent
 from spotbatch.program import TASK, Program
 from spotbatch.program_runner import ProgramRunner
 from spotbatch.protocols import StoreError
 from spotbatch.signal_board import DRAIN, SignalBoard
+from spotbatch.start import Start
 from spotbatch.task import PROGRAM_JOB
 
 _STATUS_AT = 4096

@@ -8,9 +8,9 @@ from pathlib import Path
 from spotbatch import clouds, log
 from spotbatch.bad_record import BadRecord
 from spotbatch.checkpoint import Damaged
+from spotbatch.exit_status import UNREACHABLE
 from spotbatch.ledger import Ledger
 from spotbatch.manifest import Manifest
-from spotbatch.process import UNREACHABLE
 from spotbatch.program import TASK, USAGE, BadCommandLine, CommandLine, Program
 from spotbatch.program_agent import ProgramAgent
 from spotbatch.program_runner import FAILED

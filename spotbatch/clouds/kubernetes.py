@@ -15,9 +15,9 @@ from dataclasses import replace
 from spotbatch import clouds, log
 from spotbatch.agent import LEASE_SECONDS, STOPPED, Agent
 from spotbatch.clouds.kubernetes_process import RUN, TASK
+from spotbatch.exit_status import BAD_JOB, CANNOT_START, UNREACHABLE
 from spotbatch.ledger import Ledger
 from spotbatch.notice import Notice
-from spotbatch.process import BAD_JOB, CANNOT_START, UNREACHABLE
 from spotbatch.protocols import Identity, StoreError
 from spotbatch.task import Task
 

@@ -8,12 +8,14 @@ import traceback
 from types import FrameType
 
 from spotbatch import clouds, log
+from spotbatch.exit_status import BAD_JOB, CANNOT_START, UNREACHABLE
 from spotbatch.ledger import Ledger, OtherJob, Refused
 from spotbatch.log import say
-from spotbatch.process import BAD_JOB, CANNOT_START, UNREACHABLE, BadJob, Start, end_with_parent, load
+from spotbatch.process import BadJob, end_with_parent, load
 from spotbatch.protocols import StoreError
 from spotbatch.runner import OutOfTime, Runner
 from spotbatch.signal_board import DRAIN, SignalBoard
+from spotbatch.start import Start
 from spotbatch.worker import BatchWorker
 
 RUN, TASK = "SPOTBATCH_RUN", "SPOTBATCH_TASK"

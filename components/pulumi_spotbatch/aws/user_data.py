@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from spotbatch.process import CANNOT_POWER_OFF
+from spotbatch.exit_status import CANNOT_POWER_OFF
 
 from .machine_policies import ECR_IMAGE
 

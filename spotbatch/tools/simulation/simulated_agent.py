@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from spotbatch.agent import Agent
 from spotbatch.child import Process
 from spotbatch.notice import Notice
-from spotbatch.process import Start, WorkerProcess
+from spotbatch.process import WorkerProcess
 from spotbatch.protocols import Backend, Identity
 from spotbatch.runner import OutOfTime
+from spotbatch.start import Start
 from spotbatch.tools.simulation.actor import Actor
 from spotbatch.tools.simulation.timeline import Timeline
 from spotbatch.worker import BatchWorker
