@@ -3,10 +3,8 @@
 import calendar
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -17,6 +15,7 @@ from spotbatch.clouds.aws_doorbell import LONGEST_POLL, SqsDoorbell
 from spotbatch.clouds.aws_metadata import SECONDS, Metadata
 from spotbatch.clouds.aws_pool import AutoScalingPool
 from spotbatch.clouds.aws_store import DynamoStore
+from spotbatch.clouds.machine_itself import boot_id, power_off
 from spotbatch.notice import WARNING_SECONDS, MalformedEvent, Notice, timestamp
 from spotbatch.protocols import Backend, Identity, StoreError
 
@@ -62,7 +61,7 @@ class AwsHost:
         self._id = self._must_read("instance-id")
         spot = self._metadata.read("instance-life-cycle") != "on-demand"
         zone, ahead = self._metadata.read("placement/availability-zone") or "", WARNING_SECONDS if spot else 0
-        return Identity(self._id, _boot_id(), self._must_read("instance-type"), zone, spot, ahead, self._launched())
+        return Identity(self._id, boot_id(), self._must_read("instance-type"), zone, spot, ahead, self._launched())
 
     def notices(self) -> Iterator[Notice]:
         """Every notice that stands there now, and the same one each time. Raises OSError when something could not be read, after the rest."""
@@ -92,8 +91,7 @@ class AwsHost:
 
     def shut_down(self) -> None:
         """Power off; on machines of `SpotLaunchTemplate` that ends them for good. Raises OSError, CalledProcessError."""
-        command = ["shutdown", "-h", "now"] if os.geteuid() == 0 else ["sudo", "-n", "/usr/sbin/shutdown", "-h", "now"]
-        subprocess.run(command, check=True, timeout=30)
+        power_off()
 
     def _interruption(self, until: float) -> Iterator[Notice]:
         # {"action":"terminate","time":"2017-09-18T08:22:00Z"}; never spot/termination-time, which knows neither stop nor hibernate.
@@ -149,10 +147,3 @@ class AwsHost:
 
 def _moment(text: str) -> float:
     return float(calendar.timegm(time.strptime(text, "%d %b %Y %H:%M:%S GMT")))
-
-
-def _boot_id() -> str:
-    # Machines of a lab share a kernel, so each has a root of its own, or is told.
-    if given := os.environ.get("SPOTBATCH_BOOT_ID"):
-        return given
-    return (Path(os.environ.get("SPOTBATCH_ROOT") or "/") / "proc/sys/kernel/random/boot_id").read_text().strip()
