@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from spotbatch.ledger import INLINE_BYTES, MERGE_AT
 from spotbatch.loop import Loop, WrongOrder
 from spotbatch.loop_job import LoopJob
 from spotbatch.process import BadJob, load
 from spotbatch.runner import OutOfTime
 from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
 from spotbatch.submit import results
+from spotbatch.task import items_key
 from tests.spotbatch.clock import wait_until
 from tests.spotbatch.machines import Machines
 from tests.spotbatch.world import RUN, World
@@ -41,11 +43,16 @@ def test_a_loop_does_every_item_once_and_its_results_are_kept(machines):
 
 
 def test_kill_9_at_random_moments_loses_no_item_and_redoes_what_no_checkpoint_covers(machines):
+    machines.environment["JOB_SECONDS"] = "0.03"
     machines.submit(items=500, items_per_task=250)
     chance = random.Random(11)
-    for _ in range(4):
+    for kill in range(4):
+        before = logged(machines).total()
         agent = machines.start("loops:squares", "--processes", "2")
-        time.sleep(chance.uniform(2.5, 3.5))
+        wait_until(lambda before=before: logged(machines).total() > before, 30, what="items done")
+        if kill == 0:
+            wait_until(lambda: any(event["event"] == "checkpoint durable" for event in machines.events()), 30, what="a checkpoint")
+        time.sleep(chance.uniform(0.0, 0.5))
         agent.kill()
         agent.wait()
     assert machines.ended(machines.start("loops:squares", "--processes", "2", "--until-empty")) == 0
@@ -94,6 +101,12 @@ def follow(world: World, function, claims: int = 1) -> SignalBoard:
     loop = Loop(world.ledger, LoopJob.of(lambda worker: function(worker, board), "Job")(), board, 0)
     loop.follow(world.claimed(owner, f"{number:06d}") for number in range(claims))
     return board
+
+
+def square_all(worker, board):
+    for task in worker.tasks():
+        for item in worker.items(task):
+            worker.done(item, item * item)
 
 
 def test_an_item_that_outlasts_the_notice_is_cut_short_and_what_was_done_before_is_kept(world):
@@ -165,3 +178,28 @@ def test_the_loops_of_the_page_run_as_shown(world, program):
     follow(world, lambda worker, board: shown["main"](worker))
     assert list(results(world.ledger, RUN)) == [f'{{"size":{number}}}' for number in range(70)]
     assert world.task().state == "done"
+
+
+def test_a_task_that_cannot_begin_is_failed_and_the_next_goes_on(world):
+    world.submit(20)
+    (world.payloads.folder / items_key(RUN, "000000")).unlink()
+    follow(world, square_all, claims=2)
+    assert (world.task().state, world.task().attempts["failed"], world.task("000001").state) == ("queued", 1, "done")
+
+
+def test_a_payload_that_rots_before_it_is_merged_costs_its_items_and_no_failure(world):
+    world.submit(MERGE_AT + 10, items_per_task=MERGE_AT + 10)
+    claim = world.claimed()
+    for end in range(1, MERGE_AT + 1):
+        claim = world.saved(claim, end, b"x" * 2 * INLINE_BYTES)
+    world.ledger.give_back(claim, "interrupted")
+
+    def loop(worker, board):
+        for task in worker.tasks():
+            for item in worker.items(task):
+                world.damage(world.task().checkpoints[30].key)
+                worker.done(item, item)
+
+    follow(world, loop)
+    assert (world.task().state, world.task().items_done) == ("queued", 30)
+    assert world.task().attempts == {"interrupted": 1, "lost": 1, "failed": 0}
