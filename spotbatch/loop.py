@@ -121,11 +121,12 @@ class Loop(Runner):
     def _begin(self, claim: Task) -> None:
         self._where = {"run": claim.run, "task": claim.id, "epoch": claim.epoch}
         self._last, self._stopped, self._rebalance_served = claim, False, False
+        self._at, self._items, self._results, self._handed = claim.items_done, list[Any](), list[str](), deque[Any]()
+        # At hand from here on: whatever goes wrong below ends the claim.
+        self._claim = claim
         self._items = json.loads(b"[%s]" % b",".join(self._patiently(lambda: self.ledger.items(claim))))
         claim = self._resume(claim, self._where)
         self._at, self._longest, self._began = claim.items_done, 0.0, self.clock()
-        self._results: list[str] = []
-        self._handed: deque[Any] = deque()
         self._plan = self._next_save(claim, self._at, self._began)
         self._claim = claim
 
@@ -155,12 +156,12 @@ class Loop(Runner):
         soon = self.board.level > 0 and not self._rebalance_served
         if soon or ((self._at >= stop_items or now >= stop_time) and now >= earliest):
             self._rebalance_served = self._rebalance_served or soon
-            self._save_results(self._claim)
+            saved = self._save_results(self._claim)
+            self._plan = self._next_save(saved, self._at, self.clock())
 
     def _save_results(self, claim: Task) -> Task:
         self._claim = saved = self._save(claim, self._at, self._results, self._where)
         self._results = []
-        self._plan = self._next_save(saved, self._at, self.clock())
         return saved
 
     def _end(self, trouble: str = "") -> None:
@@ -168,8 +169,17 @@ class Loop(Runner):
         self.cell.item_since = 0.0
         claim = self._claim
         if claim is not None:
-            self._unless_fenced(lambda: self._settle(self._save_results(claim), trouble))
+            self._unless_fenced(lambda: self._leave(claim, trouble))
         self._claim = None
+
+    def _leave(self, claim: Task, trouble: str) -> None:
+        try:
+            self._settle(self._save_results(claim), trouble)
+        except Damaged as fault:
+            why = str(fault)
+            say("checkpoint damaged", 30, **self._where, why=why)
+            sound, _ = self._patiently(lambda: self.ledger.readable(self._claim or claim))
+            self._patiently(lambda: self.ledger.give_back(sound, "lost", why))
 
     def _settle(self, claim: Task, trouble: str) -> None:
         if trouble:
@@ -179,13 +189,7 @@ class Loop(Runner):
         elif self._at < len(self._items):
             self._fail(claim, self._where, f"the loop left the task with {self._at} of its {len(self._items)} items done")
         else:
-            try:
-                self._complete(claim, self._where)
-            except Damaged as fault:
-                why = str(fault)
-                say("checkpoint damaged", 30, **self._where, why=why)
-                sound, _ = self._patiently(lambda: self.ledger.readable(claim))
-                self._patiently(lambda: self.ledger.give_back(sound, "lost", why))
+            self._complete(claim, self._where)
 
     def _unless_fenced(self, act: Callable[[], None]) -> None:
         try:
