@@ -9,7 +9,7 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from spotbatch.notice import Notice
@@ -88,10 +88,11 @@ class LocalStore:
     def machines(self) -> Iterator[Record]:
         return iter(self._query("SELECT body FROM records WHERE kind = 'machine' ORDER BY key"))
 
-    def some_queued(self, count: int) -> list[Record]:
-        """The first few queued tasks that somebody would have been rung for."""
-        rung = "SELECT body FROM records WHERE state = 'queued' AND json_extract(body, '$.job') IS NOT ? ORDER BY key LIMIT ?"
-        return self._query(rung, PROGRAM_JOB, count)
+    def some_queued(self, count: int, without: Iterable[str] = ()) -> list[Record]:
+        """The first few queued tasks that somebody would have been rung for, of other runs than those `without`."""
+        rung = """SELECT body FROM records WHERE state = 'queued' AND json_extract(body, '$.job') IS NOT ?
+                  AND run NOT IN (SELECT value FROM json_each(?)) ORDER BY key LIMIT ?"""
+        return self._query(rung, PROGRAM_JOB, json.dumps(list(without)), count)
 
     def _query(self, statement: str, *values: object) -> list[Record]:
         try:
@@ -156,6 +157,8 @@ class LocalDoorbell:
 
     def __init__(self, store: LocalStore) -> None:
         self._store = store
+        self._left: set[str] = set()
+        """Runs whose bells this process left to others: a run for another job must not hide those that come after it."""
 
     def ring(self, run: str, task: str) -> None:
         pass
@@ -163,7 +166,11 @@ class LocalDoorbell:
     def wait(self, seconds: float) -> Bell | None:
         end = time.monotonic() + seconds
         while True:
-            if waiting := self._store.some_queued(8):
+            waiting = self._store.some_queued(8, self._left)
+            if not waiting and self._left:
+                self._left.clear()
+                waiting = self._store.some_queued(8)
+            if waiting:
                 chosen = random.choice(waiting)
                 return Bell(chosen["run"], chosen["task"])
             if time.monotonic() >= end:
@@ -174,7 +181,7 @@ class LocalDoorbell:
         pass
 
     def leave(self, bell: Bell) -> None:
-        pass
+        self._left.add(bell.run)
 
 
 class LocalHost:

@@ -101,3 +101,16 @@ def test_a_bell_names_a_queued_task_and_waiting_ends(tmp_path):
 def test_this_computer_is_not_taken_away():
     host = LocalHost()
     assert list(host.notices()) == [] and not host.identity().spot
+
+
+def test_tasks_that_were_left_to_others_do_not_hide_those_of_later_runs(tmp_path):
+    backend = clouds.connect(f"local:{tmp_path}")
+    for number in range(10):
+        backend.store.swap(record(1, key=f"task/a/{number}", run="a", task=str(number)), 0)
+    backend.store.swap(record(1, key="task/b/0", run="b", task="0"), 0)
+    bells = [backend.doorbell.wait(1)]
+    for _ in range(2):
+        backend.doorbell.leave(bells[-1])
+        bells.append(backend.doorbell.wait(1))
+    # Those that were left come again once nothing else waits.
+    assert [bell.run for bell in bells] == ["a", "b", "a"]
