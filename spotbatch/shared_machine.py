@@ -28,11 +28,17 @@ class SharedMachine:
         return replace(self._machine, machine=self._name(self._place))
 
     def notices(self) -> Iterator[Notice]:
-        """Raises OSError, StoreError, BadRecord."""
+        """The machine's own metadata and what is marked on it: neither's trouble hides the other. Raises OSError, StoreError, BadRecord."""
+        blind: OSError | None = None
+        try:
+            yield from self._host.notices()
+        except OSError as fault:
+            blind = fault
         record = self._registry.read(self._machine.machine) if self._place else None
         if record is not None and record.boot == self._machine.boot:
             yield from marks(record, self._registry.store.now())
-        yield from self._host.notices()
+        if blind is not None:
+            raise blind
 
     def complete_hook(self) -> None:
         """Once nobody else is left here: what waits for the hook ends the machine."""

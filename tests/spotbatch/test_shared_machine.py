@@ -1,5 +1,6 @@
 """Several programs on one machine, in places of their own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from spotbatch.clouds.local import LocalHost
 from spotbatch.notice import Notice
 from spotbatch.program import Program
 from spotbatch.program_agent import ProgramAgent
-from spotbatch.protocols import Identity
+from spotbatch.protocols import Identity, StoreError
 from spotbatch.registry import CLOCK_MARGIN
 from spotbatch.shared_machine import PLACES, SharedMachine
 from spotbatch.sole_agent import AnotherAgent
@@ -27,6 +28,20 @@ class Machine(LocalHost):
         self.hooks += 1
 
 
+class Blind(Machine):
+    def notices(self) -> Iterator[Notice]:
+        raise OSError("no metadata")
+
+
+class Warned(Machine):
+    def __init__(self, notice: Notice) -> None:
+        super().__init__()
+        self.notice = notice
+
+    def notices(self) -> Iterator[Notice]:
+        yield self.notice
+
+
 def test_every_place_but_the_first_hears_what_is_marked_on_the_machine(world: World):
     world.machine("i-1", "boot 1")
     world.clock.passes(CLOCK_MARGIN)
@@ -36,6 +51,23 @@ def test_every_place_but_the_first_hears_what_is_marked_on_the_machine(world: Wo
     # The agent in the first place reads this record anyway.
     assert list(first.notices()) == []
     assert [(notice.kind, notice.deadline) for notice in second.notices()] == [("interruption", world.clock.now + 120)]
+
+
+def test_metadata_and_ledger_are_heard_when_the_other_cannot_be_asked(world: World):
+    world.machine("i-1", "boot 1")
+    world.clock.passes(CLOCK_MARGIN)
+    notice = Notice("i-1", "interruption", world.clock.now, world.clock.now + 120, "why")
+    world.machines.mark(notice)
+
+    def heard(host: Machine) -> list[str]:
+        seen: list[str] = []
+        with pytest.raises((OSError, StoreError)):
+            seen.extend(notice.kind for notice in SharedMachine(host, "queue", world.machines, 1).notices())
+        return seen
+
+    assert heard(Blind()) == ["interruption"]
+    world.store.unreadable = 1
+    assert heard(Warned(notice)) == ["interruption"]
 
 
 def test_a_mark_on_an_earlier_boot_is_not_heard(world: World):
