@@ -10,6 +10,7 @@ class Thumbnails(BatchWorker):
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from spotbatch.strategies.spacing import Observed, steady
@@ -37,6 +38,13 @@ class BatchWorker:
     task_id: str = ""
     epoch: int = 0
     """Number of the claim: a fencing token for side effects."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        own = vars(cls).get("spacing")
+        if isinstance(own, FunctionType) and own.__code__.co_argcount == 1:
+            # `spacing = by_age_and_cost` names a function of one argument, not a method.
+            cls.spacing = staticmethod(own)
 
     def setup(self) -> None:
         """Called once a process, before the first item: open files, load models."""

@@ -4,6 +4,7 @@ from spotbatch import BatchWorker
 from spotbatch.protocols import StoreError
 from spotbatch.runner import OutOfTime, Runner
 from spotbatch.signal_board import DRAIN, REBALANCE, SignalBoard
+from spotbatch.strategies.spacing import by_age_and_cost
 from tests.spotbatch.clock import Clock
 
 LONG = "x" * 2000
@@ -265,3 +266,18 @@ def test_what_a_merged_list_left_in_the_bucket_goes_when_the_task_is_done(world)
     assert (stage.run().state, stage.world.task().epoch) == ("done", 1)
     named = {checkpoint.key for checkpoint in stage.world.task().checkpoints}
     assert set(world.payloads.keys("runs/run/tasks/")) == named
+
+
+class Rare(Job):
+    spacing = by_age_and_cost
+
+
+class RareByMethod(Job):
+    def spacing(self, seen):
+        return by_age_and_cost(seen)
+
+
+@pytest.mark.parametrize("job", [Rare, RareByMethod])
+def test_a_spacing_may_be_named_in_the_class_or_written_as_its_method(world, job):
+    stage = Stage(world, items=300, job=job)
+    assert stage.run().state == "done"
