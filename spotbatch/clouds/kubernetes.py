@@ -87,7 +87,7 @@ def exit_status(task: Task | None) -> int | None:
 def main(arguments: list[str] | None = None) -> int:
     """0 when the task is done, here or before; 143, 42, 75 and 1 as above; 64 when the job's name leads nowhere; 2 for a wrong command line."""
     parser = argparse.ArgumentParser(prog="spotbatch.clouds.kubernetes", description="Do the task of this pod's index.")
-    parser.add_argument("job", metavar="MODULE:CLASS", help="a BatchWorker, importable from the current folder")
+    parser.add_argument("job", metavar="MODULE:CLASS", help="a BatchWorker, or a function with a loop of its own, importable from the current folder")
     parser.add_argument("--run", required=True, help="the run's name")
     parser.add_argument("--queue", help="local:FOLDER or an SQS queue URL (SPOTBATCH_QUEUE)")
     parser.add_argument("--grace", type=int, default=GRACE_SECONDS, metavar="SECONDS", help="the pod's terminationGracePeriodSeconds (100)")

@@ -11,6 +11,8 @@ from spotbatch import clouds, log
 from spotbatch.exit_status import BAD_JOB, CANNOT_START, UNREACHABLE
 from spotbatch.ledger import Ledger, OtherJob, Refused
 from spotbatch.log import say
+from spotbatch.loop import Loop, NoTask
+from spotbatch.loop_job import LoopJob
 from spotbatch.process import BadJob, end_with_parent, load
 from spotbatch.protocols import StoreError
 from spotbatch.runner import OutOfTime, Runner
@@ -32,10 +34,10 @@ class PodProcess:
         self.ledger, self.owner = Ledger(clouds.connect(start.queue)), start.owner
         self.board, self.cell = board.board, board.cells[start.cell]
         self.cell.item_limit = job.item_seconds_max or 0.0
-        self.runner = Runner(self.ledger, job, board, start.cell)
+        self.runner = (Loop if isinstance(job, LoopJob) else Runner)(self.ledger, job, board, start.cell)
 
     def work(self) -> None:
-        """Until the claim has ended, however, or the board says drain. Raises StoreError."""
+        """Until the claim has ended, however, or the board says drain. Raises StoreError; NoTask."""
         waits = ""
         while self.board.level < DRAIN:
             # Busy before the claim, so that an agent that leads its workers out waits for one that is under way.
@@ -55,7 +57,7 @@ class PodProcess:
                 time.sleep(WAIT_SECONDS)
                 continue
             say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
-            self.runner.run(claim)
+            self.runner.follow(iter((claim,)))
             self.cell.busy = 0.0
             return
 
@@ -93,6 +95,9 @@ def main(arguments: list[str]) -> int:
     except StoreError as fault:
         say("ledger unreachable", 40, why=str(fault))
         return UNREACHABLE
+    except NoTask as fault:
+        say("job cannot start", 40, error=str(fault))
+        return CANNOT_START
     return 0
 
 

@@ -99,6 +99,19 @@ def test_an_interrupted_pod_gives_back_within_its_grace_and_its_successor_ends_a
     assert pods.items() == Counter(range(150)), "nothing was done twice"
 
 
+def test_a_loop_of_the_jobs_own_runs_in_a_pod_and_goes_on_where_it_was_interrupted(pods: Pods):
+    pods.seconds = "0.02"
+    pods.submit(items=150, items_per_task=150)
+    first = pods.start(0, "loops:squares", "--grace", "20")
+    wait_until(lambda: len(pods.items()) > 20, what="items done")
+    first.send_signal(signal.SIGTERM)
+    assert pods.ended(first, 20)[0] == 143
+    pods.seconds = "0.001"
+    assert pods.ended(pods.start(0, "loops:squares"))[0] == 0
+    assert pods.items() == Counter(range(150)), "nothing was done twice"
+    assert pods.ended(pods.start(0, "loops:squares")) == (0, [])
+
+
 def test_a_pod_killed_without_a_word_is_followed_by_one_that_waits_out_its_lease(pods: Pods):
     pods.seconds = "0.02"
     pods.submit(items=100, items_per_task=100)
