@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -211,7 +212,13 @@ def test_a_watch_in_a_terminal_ends_with_the_run_and_fails_when_a_task_is_dead(m
 
 def test_ctrl_c_ends_a_watch_without_a_traceback(machines):
     machines.submit(items=20, items_per_task=10)
-    watch = subprocess.Popen([*STATUS, "--watch", "--json"], env=machines.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # A shell that runs the suite in the background has it ignore SIGINT, and children would inherit that.
+    heard = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        watch = subprocess.Popen([*STATUS, "--watch", "--json"], env=machines.environment, **pipes)
+    finally:
+        signal.signal(signal.SIGINT, heard)
     assert watch.stdout is not None
     assert json.loads(watch.stdout.readline())["tasks"]["queued"] == 2
     watch.send_signal(signal.SIGINT)
