@@ -53,6 +53,8 @@ class Overview:
     """A task has changed more often than its history keeps, so that some work counts as idle."""
     unreadable: list[str] = field(default_factory=list)
     """Records that could not be understood, and why."""
+    unknown: int = 0
+    """How many of them are tasks: they may be in any state."""
 
     @property
     def ended(self) -> bool:
@@ -87,6 +89,7 @@ def overview(ledger: Ledger, run: str | None) -> Overview:
         for task in _readable(ledger.store.run_tasks(str(record.get("run"))), Task, seen):
             _count(seen, task)
             tasks.append(task)
+    seen.unknown = len(seen.unreadable)
     machines = {machine.id: machine for machine in _readable(ledger.store.machines(), Machine, seen)}
     began = min((number(record.get("submitted")) for record in runs), default=seen.now)
     _look_at_claims(seen, tasks, machines)

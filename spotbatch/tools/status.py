@@ -32,7 +32,7 @@ _COLOURS = {"queued": "", "running": "cyan", "done": "green", "dead": "red", "in
 def command(
     run: Annotated[str | None, typer.Argument(help="one run; default: all")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the same as JSON; with --watch a line for each change")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="look every two seconds until all tasks have ended; 1 if one of them is dead")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="look every two seconds until all tasks have ended; 1 if one is dead or unreadable")] = False,
     queue: Queue = clouds.DEFAULT_QUEUE,
 ) -> None:
     """How far a run is, or all runs together: tasks, what was taken back and why, machines, the oldest of everything, idle machine hours."""
@@ -73,11 +73,12 @@ def picture(seen: Overview, title: str, run: str | None) -> Group:
 
 def line(seen: Overview) -> str:
     """One look on a line, for where there is no terminal."""
-    return f"{_progress(seen)}; tasks: {_counted(seen.tasks, STATES)}; taken back: {_counted(seen.taken_back, CAUSES)}; machines: {seen.alive} alive"
+    told = f"{_progress(seen)}; tasks: {_counted(seen.tasks, STATES)}; taken back: {_counted(seen.taken_back, CAUSES)}; machines: {seen.alive} alive"
+    return told + (f"; unreadable: {'; '.join(seen.unreadable)}" if seen.unreadable else "")
 
 
 def _watch(ledger: Ledger, run: str | None, title: str, *, as_json: bool) -> int:
-    """Until nothing is queued or running. 0; 1 when a task is dead; 130 after Ctrl-C."""
+    """Until nothing is queued or running. 0; 1 when a task is dead, or its record cannot be read; 130 after Ctrl-C."""
     console = Console()
     try:
         if console.is_terminal and not as_json:
@@ -102,7 +103,7 @@ def _watch(ledger: Ledger, run: str | None, title: str, *, as_json: bool) -> int
     except KeyboardInterrupt:
         print("spotbatch: the watch has ended, the run goes on", file=sys.stderr)
         return INTERRUPTED
-    return int(bool(seen.dead))
+    return int(bool(seen.dead or seen.unknown))
 
 
 def _progress(seen: Overview) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from spotbatch.clouds import connect
 from spotbatch.notice import Notice
 from spotbatch.tools.overview import overview
 from spotbatch.tools.status import line, picture
@@ -191,6 +192,16 @@ def test_a_watch_outside_a_terminal_prints_plain_lines_and_ends_with_the_run(mac
     assert watch.returncode == 0
     assert told[-1].startswith("20 of 20 items, 100 %; tasks: 0 queued, 0 running, 2 done, 0 dead")
     assert "\x1b" not in "".join(told)
+
+
+def test_a_watch_over_a_task_that_cannot_be_read_says_so_and_fails(machines):
+    machines.submit(items=2, items_per_task=2)
+    store = connect(machines.queue).store
+    task = store.read("task/run/000000")
+    assert task is not None
+    store.swap({**task, "checkpoints": "rot", "version": task["version"] + 1}, task["version"])
+    watch = subprocess.run([*STATUS, "run", "--watch"], env=machines.environment, capture_output=True, text=True, timeout=60)
+    assert (watch.returncode, "unreadable: ledger record task/run/000000" in watch.stdout) == (1, True), watch.stdout
 
 
 def test_a_watch_in_a_terminal_ends_with_the_run_and_fails_when_a_task_is_dead(machines):
