@@ -62,6 +62,7 @@ def test_a_job_that_fits_is_told_yes(machines, job):
         ("TakesTheWholeNotice", "longest", "change", "of a notice of 1 s it may have 0 s"),
         ("Hangs", "ends", "change", "1 of 4 items fail: line 4: it hangs: 2 s were not enough"),
         ("Crashes", "ends", "change", "1 of 4 items fail: line 4: it ends its process by signal 6 (SIGABRT)"),
+        ("IsKilledOverItsResult", "ends", "change", "1 of 4 items fail: line 4: it ends its process by signal 9 (SIGKILL)"),
         ("Exits", "ends", "no", "no item ends: line 1: it ends its process with status 3"),
         (
             "RaisesSometimes",

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -92,6 +94,17 @@ class Crashes(BatchWorker):
     def process_item(self, item):
         if item == 3:
             os.abort()
+
+
+class IsKilledOverItsResult(BatchWorker):
+    """As by a lack of memory, with half of its line written."""
+
+    def process_item(self, item):
+        if item == 3:
+            with (Path(sys.argv[1]) / "seen.jsonl").open("a") as file:
+                file.write('{"item": 3, "seco')
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
 
 
 class Exits(BatchWorker):
