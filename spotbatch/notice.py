@@ -17,6 +17,9 @@ WARNING_SECONDS = 120
 """AWS: a Spot interruption warning comes two minutes ahead.
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html"""
 
+PREEMPTED_SECONDS = 30
+"""Google Cloud: a preempted machine is powered off after 30 s at the latest, or later where a longer notice was asked for.
+https://docs.cloud.google.com/compute/docs/instances/preemptible#preemption-process"""
 
 STOPPING_SECONDS = 60
 """A machine that is told to stop still runs while its services end, and its workers give back by themselves meanwhile. No longer than a

@@ -5,7 +5,7 @@ They stand together because a new cloud is written against all of them, and noth
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Record = dict[str, Any]
 """A ledger record as stored: JSON values only. Always has `kind`, `key`, `version` and `nonce`; tasks also `run`, `state` and `machine`."""
@@ -147,6 +147,15 @@ class Host(Protocol):
 
     def shut_down(self) -> None:
         """Power the machine off."""
+        ...
+
+
+@runtime_checkable
+class ListeningHost(Host, Protocol):
+    """A machine whose metadata service tells of a change at once to whoever waits for it."""
+
+    def await_notices(self, seconds: float) -> Iterator[Any]:
+        """The notices that stand there now, at the first call at once, later after a change or so many seconds. Raises OSError."""
         ...
 
 

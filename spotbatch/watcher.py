@@ -1,4 +1,5 @@
-"""Listen for the machine's end: its own metadata every 2 s, and its own ledger record, which the handler marks."""
+"""Listen for the machine's end: its own metadata every 2 s, or at once where they can be waited for; and its own ledger record, which the
+handler marks."""
 
 import threading
 import time
@@ -7,7 +8,7 @@ from collections.abc import Callable, Iterator
 from spotbatch.log import say
 from spotbatch.machine import Machine
 from spotbatch.notice import Notice
-from spotbatch.protocols import Host
+from spotbatch.protocols import Host, ListeningHost
 from spotbatch.registry import Registry
 
 POLL_SECONDS = 2.0
@@ -17,8 +18,14 @@ SCHEDULED_AHEAD = 300.0
 """Maintenance announced days before is acted on this many seconds ahead."""
 
 
+LISTEN_SECONDS = 30.0
+"""How long one wait for a change of the metadata lasts."""
+
+_DEAF_PAUSE = 1.0
+
+
 class Watcher(threading.Thread):
-    """Calls `heard` with every notice it sees, from its own thread; the same one again and again while it stands."""
+    """Calls `heard` with every notice it sees, from its own threads; the same one again and again while it stands."""
 
     def __init__(self, host: Host, registry: Registry, agent: Callable[[], tuple[str, str, str]], heard: Callable[[Notice], None]) -> None:
         super().__init__(name="watcher", daemon=True)
@@ -31,6 +38,9 @@ class Watcher(threading.Thread):
         self._ended.set()
 
     def run(self) -> None:
+        if isinstance(self._host, ListeningHost):
+            # Beside the looks, which go on: neither waits for the other, and they say whether the service answers.
+            threading.Thread(target=self._listen, args=(self._host,), name="listener", daemon=True).start()
         while not self._ended.is_set():
             begun = time.monotonic()
             self.look()
@@ -43,6 +53,14 @@ class Watcher(threading.Thread):
             self._ask_ledger()
         except Exception as fault:
             say("own record not seen", 30, why=f"{type(fault).__name__}: {fault}")
+
+    def _listen(self, host: ListeningHost) -> None:
+        while not self._ended.is_set():
+            try:
+                for notice in host.await_notices(LISTEN_SECONDS):
+                    self._heard(notice)
+            except Exception:
+                self._ended.wait(_DEAF_PAUSE)
 
     def _ask_metadata(self) -> None:
         try:

@@ -65,7 +65,8 @@ class ObjectLimit:
                 wanted = urllib.parse.parse_qs(query).get("ifGenerationMatch")
                 self.server_side.request("GET", target)
                 reply = self.server_side.getresponse()
-                found = json.loads(reply.read()).get("generation") if reply.status == 200 else None
+                text = reply.read()
+                found = json.loads(text)["generation"] if reply.status == 200 else None
                 if wanted and found and wanted[0] != found:
                     self.answer(412, {"Content-Type": "text/plain"}, b"At least one of the pre-conditions you specified did not hold.")
                 else:

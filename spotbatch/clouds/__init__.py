@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from spotbatch.protocols import Backend, Host
@@ -14,11 +15,18 @@ class BadQueueName(ValueError):
 
 
 def connect(queue: str) -> Backend:
-    """Ledger, bucket and doorbell behind a queue name: `local:FOLDER`, or the URL of an SQS queue. Raises BadQueueName, StoreError."""
+    """Ledger, bucket and doorbell behind a queue name. Raises BadQueueName, StoreError.
+
+    `local:FOLDER`, the URL of an SQS queue, or `pubsub:projects/PROJECT/subscriptions/NAME`.
+    """
     if _is_local(queue):
         from spotbatch.clouds import local
 
         return local.connect(Path(queue.removeprefix("local:")))
+    if _is_pubsub(queue):
+        from spotbatch.clouds import gcp
+
+        return gcp.connect(queue)
     from spotbatch.clouds import aws
 
     return aws.connect(queue)
@@ -27,9 +35,16 @@ def connect(queue: str) -> Backend:
 def _is_local(queue: str) -> bool:
     if queue.startswith("local:") and len(queue) > len("local:"):
         return True
-    if queue.startswith(("https://", "http://")):
+    if queue.startswith(("https://", "http://")) or _is_pubsub(queue):
         return False
-    raise BadQueueName(f"queue: {queue!r} is neither local:FOLDER nor the URL of an SQS queue (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME)")
+    raise BadQueueName(
+        f"queue: {queue!r} is neither local:FOLDER nor the URL of an SQS queue (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME)"
+        " nor pubsub:projects/PROJECT/subscriptions/NAME"
+    )
+
+
+def _is_pubsub(queue: str) -> bool:
+    return re.fullmatch(r"pubsub:projects/[^/]+/subscriptions/[^/]+", queue) is not None
 
 
 def host(queue: str) -> Host:
@@ -38,15 +53,20 @@ def host(queue: str) -> Host:
         from spotbatch.clouds import local
 
         return local.LocalHost()
+    if _is_pubsub(queue):
+        from spotbatch.clouds import gcp_host
+
+        return gcp_host.GcpHost()
     from spotbatch.clouds import aws
 
     return aws.AwsHost()
 
 
 def default_queue() -> str:
-    """What a worker works on when it is not told: `SPOTBATCH_QUEUE`, else on EC2 the machine's tag `spotbatch:queue`, else `local:.spotbatch`.
+    """What a worker works on when it is not told: `SPOTBATCH_QUEUE`, else what its machine says, else `local:.spotbatch`.
 
-    Raises OSError when an EC2 machine cannot read its tags.
+    An EC2 machine says it by its tag `spotbatch:queue`, one of Compute Engine by its metadata attribute `spotbatch-queue`.
+    Raises OSError when it cannot be asked.
     """
     if given := os.environ.get("SPOTBATCH_QUEUE"):
         return given
@@ -54,7 +74,18 @@ def default_queue() -> str:
         from spotbatch.clouds.aws_metadata import Metadata
 
         return Metadata().read("tags/instance/spotbatch:queue") or DEFAULT_QUEUE
+    if os.environ.get("GCE_METADATA_HOST") or _on_compute_engine():
+        from spotbatch.clouds.gcp_metadata import Metadata as ComputeMetadata
+
+        return ComputeMetadata().read("instance/attributes/spotbatch-queue") or DEFAULT_QUEUE
     return DEFAULT_QUEUE
+
+
+def _on_compute_engine() -> bool:
+    """https://docs.cloud.google.com/compute/docs/instances/detect-compute-engine"""
+    with contextlib.suppress(OSError):
+        return Path("/sys/class/dmi/id/product_name").read_text().startswith("Google Compute Engine")
+    return False
 
 
 def _on_ec2() -> bool:

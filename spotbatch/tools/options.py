@@ -11,7 +11,10 @@ from spotbatch.protocols import Record
 from spotbatch.submit import run_key
 from spotbatch.task import Task
 
-Queue = Annotated[str, typer.Option("--queue", envvar="SPOTBATCH_QUEUE", help="local:FOLDER or the URL of an SQS queue")]
+Queue = Annotated[
+    str,
+    typer.Option("--queue", envvar="SPOTBATCH_QUEUE", help="local:FOLDER, the URL of an SQS queue, or pubsub:projects/PROJECT/subscriptions/NAME"),
+]
 Run = Annotated[str, typer.Argument(help="the run's name, as submit printed it")]
 
 _NAMES_SHOWN = 5
