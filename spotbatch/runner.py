@@ -129,7 +129,7 @@ class Runner:
         board, cell, clock, process = self.board, self.cell, self.clock, self.job.process_item
         total, results, longest = len(items), [], 0.0
         at, now = claim.items_done, clock()
-        stop_items, stop_time, earliest = self._next_save(claim, at, now)
+        stop_items, stop_time, earliest = self._next_save(claim, at, now, longest)
         rebalance_served = whole = False
         trouble = ""
         try:
@@ -149,7 +149,7 @@ class Runner:
                         claim = self._save(claim, at, results, where)
                         results, now = [], clock()
                         meter().most("LongestItemSeconds", longest)
-                        stop_items, stop_time, earliest = self._next_save(claim, at, now)
+                        stop_items, stop_time, earliest = self._next_save(claim, at, now, longest)
                         continue
                 cell.item_since = began = now
                 self.in_item = True
@@ -158,7 +158,11 @@ class Runner:
                 results.append("null" if result is None else self._text(result, at))
                 at += 1
                 now = clock()
-                longest = max(longest, now - began)
+                if now - began > longest:
+                    longest = now - began
+                    # An item that is longer than the notice makes the notice worth nothing: known only now.
+                    _, due, closest = self._next_save(claim, at, now, longest)
+                    stop_time, earliest = min(stop_time, due), min(earliest, closest)
             whole = True
         except OutOfTime:
             say("item cut short", **where, item=at)
@@ -199,12 +203,13 @@ class Runner:
         except (TypeError, ValueError) as fault:
             raise BadResult(f"item {at}: process_item must return what JSON can hold: {fault}") from None
 
-    def _next_save(self, claim: Task, at: int, now: float) -> tuple[int, float, float]:
+    def _next_save(self, claim: Task, at: int, now: float, longest: float) -> tuple[int, float, float]:
         """The item and the moment at which a checkpoint is due, and the moment before which none is made unless a notice comes."""
         # Linux counts its monotonic clock from the machine's boot.
         ends = [entry.get("why") == GIVEN_BACK for entry in claim.history if entry.get("what") in ("interrupted", "lost")]
         took, warned = self._save_seconds or self._restore_seconds, sum(ends)
-        closest = self.job.spacing(Observed(took, now, self.board.notice_seconds, warned, len(ends) - warned))
+        ahead = longest if self._stateful else 0.0
+        closest = self.job.spacing(Observed(took, now, self.board.notice_seconds, warned, len(ends) - warned, ahead))
         return at + self.job.checkpoint_items, now + max(self.job.checkpoint_seconds, closest), now + closest
 
     def _save(self, claim: Task, at: int, results: list[str], where: dict[str, Any]) -> Task:

@@ -32,6 +32,8 @@ class Observed:
     """How often this task was given back in time, after a notice,"""
     unwarned: int = 0
     """and how often it was taken back instead: without a notice, or with one that came too late."""
+    item_seconds: float = 0.0
+    """What must end after a notice before there is something to save: the longest item so far of a job with a state. 0: nothing."""
 
 
 def steady(seen: Observed) -> float:
@@ -43,11 +45,12 @@ def by_age_and_cost(seen: Observed) -> float:
     """Young's interval, sqrt(2 x save x expected life), for the machine's age and for the interruptions that a notice does not cover.
 
     A machine that has lived for an hour may expect an hour more than a new one (survivors last: the recorded lifetimes have Weibull shapes of
-    0.60 to 0.67), so saves grow rare with age. Where the notice is long enough for a save, only interruptions that come without one count.
+    0.60 to 0.67), so saves grow rare with age. Where the notice is long enough for an item's end and a save, only interruptions that come without one
+    count.
     """
     save = max(CHEAPEST_SAVE_SECONDS, seen.save_seconds)
     life = YOUNG_LIFE_SECONDS + max(0.0, seen.age)
-    if save <= seen.notice_seconds - NOTICE_SLACK_SECONDS:
+    if seen.item_seconds + save <= seen.notice_seconds - NOTICE_SLACK_SECONDS:
         unwarned = seen.unwarned + UNWARNED_BEFORE
         life *= (seen.warned + WARNED_BEFORE + unwarned) / unwarned
     return max(CLOSEST_SECONDS, math.sqrt(2 * save * life))

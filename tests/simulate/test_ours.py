@@ -128,6 +128,19 @@ def test_no_deadline_is_missed_and_spot_hours_are_used(hours, notice_s):
     assert sum(costs) / len(costs) < 48
 
 
+def test_no_deadline_is_missed_where_the_notice_is_too_short_for_a_step_and_a_save():
+    for seed in range(6):
+        work = job(48, write_s=20.0, restore_s=30.0, deadline_h=52)
+        run = ours.run(setting(three_zones(seed)[:1], work, on_demand=True, boot_s=150.0, notice_s=30.0, seed=seed))
+        assert run.finished and not run.deadline_missed
+        assert run.lost_s < 0.015 * work.work_s
+
+
+def test_a_notice_of_half_a_minute_is_enough_for_a_short_save():
+    run = ours.run(replace(two_pools(5 * HOUR), workload=job(8, write_s=10.0), notice_s=30.0))
+    assert (run.interruptions, run.items_twice, run.lost_s) == (1, 0, 0.0)
+
+
 def test_a_run_that_cannot_end_counts_as_it_stands_at_the_horizon():
     run = ours.run(setting((pool((0.0, HOUR, 1), (HOUR, FOREVER, 0)),), job(8), horizon_s=10 * HOUR))
     assert not run.finished and run.makespan_s == 10 * HOUR

@@ -50,6 +50,12 @@ def test_a_notice_that_is_too_short_for_a_save_is_worth_nothing():
     assert by_age_and_cost(Observed(30.0, HOUR, 120.0)) > 5 * by_age_and_cost(Observed(30.0, HOUR, 0.0))
 
 
+def test_a_notice_that_ends_before_the_item_and_its_save_is_worth_nothing():
+    untold = by_age_and_cost(Observed(10.0, HOUR, 0.0))
+    assert by_age_and_cost(Observed(10.0, HOUR, 30.0, item_seconds=11.0)) == untold
+    assert by_age_and_cost(Observed(10.0, HOUR, 30.0, item_seconds=10.0)) > 5 * untold
+
+
 def test_the_cheapest_pool_is_asked_first_and_the_next_one_where_it_has_just_refused():
     assert away_from_trouble([seen(price_ratio=0.4), seen(price_ratio=0.3)]) == 1
     assert away_from_trouble([seen(price_ratio=0.4), seen(price_ratio=0.3, just_refused=True)]) == 0

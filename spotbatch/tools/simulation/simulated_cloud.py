@@ -39,7 +39,7 @@ class SimulatedCloud:
         self.setting = setting
         self.timeline = Timeline(setting.start_s)
         self.market = Market(setting)
-        self.tally = Tally(setting.workload, setting.machines)
+        self.tally = Tally(setting.workload, setting.machines, setting.notice_s)
         self.machines: dict[str, SimulatedMachine] = {}
         self.fleet: Any = None
         self.finished_s: float | None = None

@@ -127,7 +127,8 @@ class SimulatedFleet:
         spent = [machine.life.spent for machine in cloud.machines.values()]
         saving = sum(one.get("checkpoint", 0.0) for one in spent) / max(HOUR, sum(one.get("work", 0.0) for one in spent))
         left = (workload.work_s - cloud.tally.done_s) * (1 + saving) / setting.machines
-        warned = setting.notice_s - NOTICE_SLACK_SECONDS >= workload.state_write_s and not any(life.unwarned for life in lives)
+        leading_out = cloud.tally.step_s + workload.state_write_s
+        warned = setting.notice_s - NOTICE_SLACK_SECONDS >= leading_out and not any(life.unwarned for life in lives)
         at_risk = 0.0 if warned or not self._active else cloud.tally.done_s - cloud.saved_s()
         return replace(pace, left=left, until_deadline=setting.start_s + workload.deadline_s - now, at_risk=at_risk)
 

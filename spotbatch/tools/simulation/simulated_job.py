@@ -11,6 +11,8 @@ from spotbatch.worker import BatchWorker
 
 STEP_SECONDS = 30.0
 """Work that can be resumed goes in steps of so many seconds at most: items of the product, of which it saves any number at a time."""
+STEPS_PER_NOTICE = 3
+"""Steps are no longer than such a part of the notice: it leaves time for the end of a step and a save only then."""
 TASKS_PER_MACHINE = 125
 """Items that cannot be resumed are cut into about so many tasks a machine."""
 ITEMS_PER_TASK = 100
@@ -21,15 +23,16 @@ STATE = bytes(1_100)
 class Tally:
     """What was done in a run, by item: the only thing that knows of work done twice."""
 
-    def __init__(self, workload: Workload, machines: int) -> None:
+    def __init__(self, workload: Workload, machines: int, notice_s: float) -> None:
         self.seconds: list[float] = []
         """Of each step."""
         self.tasks: list[range] = []
         """The steps of each task."""
         self._item_of: list[int] = []
         if workload.resumable:
+            longest = min(STEP_SECONDS, notice_s / STEPS_PER_NOTICE) if notice_s > 0 else STEP_SECONDS
             for item, seconds in enumerate(workload.items_s.tolist()):
-                count = max(1, int(np.ceil(seconds / STEP_SECONDS)))
+                count = max(1, int(np.ceil(seconds / longest)))
                 self.tasks.append(range(len(self.seconds), len(self.seconds) + count))
                 self.seconds += [seconds / count] * count
                 self._item_of += [item] * count
@@ -38,6 +41,8 @@ class Tally:
             self._item_of = list(range(len(self.seconds)))
             size = max(1, min(ITEMS_PER_TASK, len(self.seconds) // (TASKS_PER_MACHINE * machines)))
             self.tasks = [range(at, min(at + size, len(self.seconds))) for at in range(0, len(self.seconds), size)]
+        self.step_s = max(self.seconds) if workload.resumable else 0.0
+        """What a worker with a state has to end before it can save: its longest step."""
         self.begun = [0] * len(self.seconds)
         self.done = [False] * len(self.seconds)
         self.done_s = 0.0
