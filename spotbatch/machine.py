@@ -45,6 +45,8 @@ class Machine:
     """Seconds of silence after which this machine counts as gone: its agent beats three times as often."""
     instance_type: str = ""
     zone: str = ""
+    notice_seconds: float = 0.0
+    """How long before an interruption it is told; for notices that do not say when it ends."""
     spot: bool = True
     """False on machines that are not interruptible, which are billed at the on-demand price."""
     launched: float | None = None
@@ -96,6 +98,7 @@ class Machine:
             "lease": self.lease,
             "instance_type": self.instance_type,
             "zone": self.zone,
+            "notice_seconds": self.notice_seconds,
             "spot": self.spot,
             "launched": self.launched,
             "metadata_ok": self.metadata_ok,
@@ -125,6 +128,7 @@ class Machine:
             zone=checked(record, "zone", text, "text", ""),
             stopping=checked(record, "stopping", text, "text", ""),
             lease=checked(record, "lease", seconds, "seconds", 60.0),
+            notice_seconds=checked(record, "notice_seconds", seconds, "seconds", 0.0),
             spot=bool(record.get("spot", True)),
             metadata_ok=bool(record.get("metadata_ok", True)),
             item_seconds=checked(record, "item_seconds", seconds, "seconds", 0.0),

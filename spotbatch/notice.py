@@ -1,6 +1,7 @@
 """Machine M stops at time T because R: every message a cloud may send about that, and what it means.
 
-A new kind of event is a new entry in `EVENTS`, and nothing else: the components make one rule of each entry, the handler parses with it.
+A new kind of EventBridge event is a new entry in `EVENTS`, and nothing else: the components make one rule of each entry, the handler parses
+with it. Google Cloud says it by audit log entries.
 """
 
 import calendar
@@ -151,6 +152,31 @@ def _scheduled(event: dict[str, Any]) -> list[Notice]:
     ]
 
 
+PREEMPTED_METHOD = "compute.instances.preempted"
+GONE_METHODS = ("compute.instances.guestTerminate", "compute.instances.hostError", "compute.instances.terminateOnHostMaintenance")
+"""Ends of a machine that nobody announced. https://docs.cloud.google.com/compute/docs/logging/audit-logging#system_event"""
+
+
+def _audit_entry(entry: dict[str, Any]) -> list[Notice]:
+    # {"protoPayload":{"methodName":"compute.instances.preempted","resourceName":"projects/P/zones/Z/instances/I",...},"resource":
+    #  {"type":"gce_instance","labels":{"instance_id":"4520031799277581759",...}},"timestamp":"2026-08-04T09:12:33.482915Z",...}
+    payload = entry["protoPayload"]
+    method = payload.get("methodName") if isinstance(payload, dict) else None
+    if method != PREEMPTED_METHOD and method not in GONE_METHODS:
+        return []
+    resource = entry.get("resource")
+    labels = resource.get("labels") if isinstance(resource, dict) else None
+    # Never the name in `resourceName`: a machine that is made anew has it too.
+    machine = labels.get("instance_id") if isinstance(labels, dict) else None
+    if not isinstance(machine, str) or not machine.isdecimal():
+        raise MalformedEvent(f"resource.labels.instance_id: {machine!r} is not an instance id like 4520031799277581759")
+    sent = timestamp(entry.get("timestamp"), "timestamp")
+    if method == PREEMPTED_METHOD:
+        # It says that it has begun, not how long is left: the machine's own record does.
+        return [Notice(machine, "interruption", sent, None, "preempted")]
+    return [Notice(machine, "gone", sent, sent, f"{UNANNOUNCED}: {method}")]
+
+
 STOPPED_STATES = ("shutting-down", "stopping", "stopped", "terminated")
 
 _DRILL_SOURCE = "spotbatch.drill"
@@ -201,9 +227,14 @@ EVENTS: tuple[Event, ...] = (
 
 
 def parse_event(event: object) -> list[Notice]:
-    """The notices in an EventBridge event; none for an event that is no business of ours. Raises MalformedEvent."""
+    """The notices in an EventBridge event or an audit log entry of Google Cloud; none for one that is no business of ours.
+
+    Raises MalformedEvent.
+    """
     if not isinstance(event, dict):
         raise MalformedEvent(f"event: {event!r:.80} is not an object")
+    if "protoPayload" in event:
+        return _audit_entry(event)
     for known in EVENTS:
         if event.get("source") in known.pattern["source"] and event.get("detail-type") in known.pattern["detail-type"]:
             return known.read(event)

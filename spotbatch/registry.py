@@ -46,6 +46,7 @@ class Registry:
                 lease=lease,
                 instance_type=identity.instance_type,
                 zone=identity.zone,
+                notice_seconds=identity.notice_seconds,
                 spot=identity.spot,
                 launched=identity.launched,
             )
@@ -56,7 +57,7 @@ class Registry:
                 found = None
             if found is not None and found.boot == identity.boot:
                 # The boot's first registration stands: events of this boot stay events of this boot.
-                fresh = replace(found, agent=agent, beat=now, lease=lease, stopping="")
+                fresh = replace(found, agent=agent, beat=now, lease=lease, stopping="", notice_seconds=identity.notice_seconds)
             elif found is not None and (fresh.launched or 0.0) < found.beat:
                 # Booted again, not launched again: what lies between is no boot.
                 fresh = replace(fresh, launched=None)
@@ -105,7 +106,7 @@ class Registry:
             found = self.read(notice.machine)
             return None if found is None or found.registered + CLOCK_MARGIN > ends else found
 
-        return self._change(ours, lambda found: marked(found, notice))
+        return self._change(ours, lambda found: marked(found, _dated(notice, found)))
 
     def _own(self, known: Machine, change: Callable[[Machine], Machine]) -> Machine:
         return self._change(lambda: self.look(known), change)
@@ -126,6 +127,13 @@ class Registry:
 
     def _swap(self, expected: int, machine: Machine) -> Machine:
         return replace(machine, version=write(self.store, machine.to_record(), expected)["version"])
+
+
+def _dated(notice: Notice, machine: Machine) -> Notice:
+    """An interruption that does not say when the machine ends, with what the machine knows of that."""
+    if notice.kind != "interruption" or notice.deadline is not None:
+        return notice
+    return replace(notice, deadline=notice.sent + machine.notice_seconds)
 
 
 def marked(machine: Machine, notice: Notice) -> Machine:
