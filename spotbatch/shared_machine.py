@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from spotbatch import sole_agent
 from spotbatch.notice import Notice
+from spotbatch.place import beside
 from spotbatch.protocols import Host, Identity
 from spotbatch.registry import Registry
 from spotbatch.watcher import marks
@@ -49,4 +50,4 @@ class SharedMachine:
         self._host.shut_down()
 
     def _name(self, place: int) -> str:
-        return f"{self._machine.machine}.{place}" if place else self._machine.machine
+        return beside(self._machine.machine, place)

@@ -3,15 +3,17 @@
 It goes by running tasks, never by machines: a record that was tidied away must not hide what its machine held.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spotbatch.bad_record import BadRecord
 from spotbatch.ledger import Ledger
 from spotbatch.machine import Machine
 from spotbatch.owner import Owner
+from spotbatch.place import machine_of
 from spotbatch.protocols import Record
 from spotbatch.task import Cause, Task
 
@@ -100,7 +102,7 @@ class Sweep:
             if owner is None:
                 return False
             if owner.machine not in seen:
-                seen[owner.machine] = self.ledger.machines.read(owner.machine)
+                seen[owner.machine] = self._machine(owner.machine)
             return not why_gone(seen[owner.machine], owner, self.ledger.store.now())
         except BadRecord:
             return False
@@ -108,10 +110,21 @@ class Sweep:
     def _owner_of(self, owner: Owner, swept: Swept) -> Machine | None:
         """The owner's machine; one that cannot be understood counts as gone: its agent finds out and registers anew."""
         try:
-            return self.ledger.machines.read(owner.machine)
+            return self._machine(owner.machine)
         except BadRecord as fault:
             swept.bad.append(str(fault))
             return None
+
+    def _machine(self, name: str) -> Machine | None:
+        """A place on a shared machine leaves with the machine, and only the machine itself is marked."""
+        machine, whole = self.ledger.machines.read(name), None
+        if machine is not None and (shared := machine_of(name)) is not None:
+            with contextlib.suppress(BadRecord):
+                whole = self.ledger.machines.read(shared)
+        if machine is None or whole is None or whole.boot != machine.boot or whole.state != "draining":
+            return machine
+        ends = [each.deadline for each in (machine, whole) if each.deadline is not None]
+        return replace(machine, state="draining", deadline=min(ends, default=None))
 
     def _ring_again(self, swept: Swept) -> None:
         """The longest unheard first, so that a backlog larger than the time lets nobody wait for ever."""

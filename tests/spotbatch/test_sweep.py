@@ -38,6 +38,32 @@ def test_what_a_gone_machine_held_is_queued_again_under_a_new_epoch_and_rung_for
     assert again.attempts == {"interrupted": int(how == "past its deadline"), "lost": int(how != "past its deadline"), "failed": 0}
 
 
+def test_a_place_on_a_shared_machine_goes_with_the_machine_and_was_interrupted(world):
+    world.submit(items=20)
+    world.machine()
+    world.claimed(world.machine("m1.1"))
+    world.claimed(world.machine("m2.1"), "000001")
+    marked(world, 10)
+    for name in ("m1.1", "m2.1"):
+        world.machines.beat(world.machines.read(name), metadata_ok=True)
+    world.clock.passes(11)
+    (again,) = world.sweep().requeued
+    assert (again.id, again.attempts) == ("000000", {"interrupted": 1, "lost": 0, "failed": 0})
+
+
+@pytest.mark.parametrize("how", ["another boot", "damaged record"])
+def test_a_machine_that_says_nothing_of_this_boot_takes_no_place_along(world, how):
+    world.submit()
+    world.machine()
+    world.claimed(world.machine("m1.1", boot="boot 2" if how == "another boot" else "boot 1"))
+    record = world.store.read(marked(world, 10).key)
+    if how == "damaged record":
+        world.store.swap({**record, "boot": 7, "version": record["version"] + 1}, record["version"])
+    world.machines.beat(world.machines.read("m1.1"), metadata_ok=True)
+    world.clock.passes(11)
+    assert not world.sweep().requeued
+
+
 def test_a_living_machine_keeps_its_tasks(world):
     world.submit()
     world.claimed()
