@@ -76,6 +76,10 @@ class MetadataServer:
             self._changed.notify_all()
             return time.monotonic()
 
+    def etag(self, path: str) -> str:
+        """What stands at a path, as long polls name it."""
+        return _etag(self._texts.get(path))
+
     def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._ended or condition(), seconds)

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import calls, detaching, draining, folders, imports, latencies, messages, overhead, preview, redone, simulate, storms
+from tests.bench import calls, detaching, draining, folders, gcp, imports, latencies, messages, overhead, preview, redone, simulate, storms
 from tests.bench.figures import show
 
 PARTS = {
@@ -16,6 +16,7 @@ PARTS = {
     "storms": storms,
     "latencies": latencies,
     "detaching": detaching,
+    "gcp": gcp,
     "preview": preview,
     "simulate": simulate,
 }
