@@ -9,7 +9,7 @@ import pytest
 from lab.google import LocalGoogle
 from spotbatch.clouds.gcp_client import storage_client
 from spotbatch.clouds.gcp_store import GcsStore
-from spotbatch.protocols import Ambiguous, Backend, Conflict, Record, StoreError
+from spotbatch.protocols import Ambiguous, Conflict, Record, StoreError
 from spotbatch.settle import write
 from tests.gcp.conftest import HASTE
 from tests.spotbatch.clouds.faulty_service import FaultyService, faulty_service
@@ -212,17 +212,3 @@ def test_what_is_no_record_is_an_error_that_names_it(store: GcsStore, bucket: st
     storage_client().bucket(bucket).blob("ledger/task/r/000000").upload_from_string("[1]")
     with pytest.raises(StoreError, match=f"{bucket}/ledger/task/r/000000: not a record: TypeError"):
         store.read("task/r/000000")
-
-
-def test_payloads_are_written_once_and_listed(backend: Backend):
-    backend.payloads.put("runs/r/a", b"1")
-    backend.payloads.put("runs/r/a", b"1")
-    with pytest.raises(StoreError, match="runs/r/a: holds other bytes already"):
-        backend.payloads.put("runs/r/a", b"2")
-    backend.payloads.put("runs/r/b", b"x" * 9_000_000)
-    assert backend.payloads.get("runs/r/b") == b"x" * 9_000_000
-    assert list(backend.payloads.keys("runs/r/")) == ["runs/r/a", "runs/r/b"]
-    backend.payloads.delete("runs/r/a")
-    backend.payloads.delete("runs/r/a")
-    with pytest.raises(KeyError):
-        backend.payloads.get("runs/r/a")
