@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from spotbatch.tools.simulation.bad_trace import BadTrace
+from spotbatch.tools.simulation.experiment import Experiment
 from spotbatch.tools.simulation.trace_files import read, shipped
+from spotbatch.tools.simulation.workloads import WORKLOADS
 
 
 def written(folder: Path, text: str, name: str = "trace.csv") -> str:
@@ -185,3 +187,15 @@ def test_a_file_cut_in_the_middle_or_of_another_kind_is_refused(tmp_path):
 def test_a_pool_given_twice_is_refused():
     with pytest.raises(BadTrace, match="more than one file"):
         read(["gcp_gpu_2020-03-04_instances", "gcp_gpu_2020-03-04_instances"])
+
+
+def test_no_capacity_signal_tells_the_places_of_one_group_apart(tmp_path):
+    group = read([written(tmp_path, "time_s,event,instance\n0,add,a\n0,add,b\n600,remove,a\n900,remove,b\n")])
+    count = read([written(tmp_path, "time_s,running\n0,2\n600,1\n900,0\n", "count.csv")])
+    probe = read([written(tmp_path, "pool,start_s,end_s,capacity\naws/us-west-2a/t,0,600,1\n", "probe.csv")])
+    assert [pool.is_seat for trace in (group, count, probe) for pool in trace.pools] == [True, True, True, True, False]
+
+
+def test_what_takes_longer_than_most_places_live_is_done_on_a_replayed_group():
+    run = Experiment(read(["bamboo_ec2_p3_events"]), WORKLOADS["W3"](), starts=2).run(["ours"], processes=1)
+    assert all(outcome.finished for outcome in run["ours"])

@@ -7,8 +7,10 @@ OF_KINDS = {
     "an interruption. The public ones are of scarce GPUs, 2022-23.",
     "instance_log": "Instance log: real machines, polled about every 11 min, each end taken midway between two polls; a pool counts as closed until "
     "its next launch.",
-    "fleet_events": "Fleet events: each place of one group is a pool of one machine; the group's own limits and its operator's actions are in it.",
-    "fleet_count": "Fleet count: which machines fell is not recorded, it is drawn; an operator's own scale-in is not told apart.",
+    "fleet_events": "Fleet events: each place of one group is a pool of one machine; the group's own limits and its operator's actions are in it. "
+    "No capacity signal tells places apart: ours is ours-blind here.",
+    "fleet_count": "Fleet count: which machines fell is not recorded, it is drawn; an operator's own scale-in is not told apart. "
+    "No capacity signal tells places apart: ours is ours-blind here.",
     "lifetimes": "Lifetimes: a launch is never refused, so there is no waiting in these figures; machines that users stopped were given the life of "
     "one that outlived them.",
 }

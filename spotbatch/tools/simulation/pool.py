@@ -21,6 +21,8 @@ class Pool:
     """Recorded lifetimes: the n-th machine launched here ends after the n-th of them (then from the front again). None: edges alone end it."""
     price_ratio: float | None = None
     """Spot price over the on-demand price here. None: the setting's."""
+    is_seat: bool = False
+    """One place of a group whose machines are all of one kind: no cloud's capacity signal tells it from the others."""
 
     @property
     def region(self) -> str:

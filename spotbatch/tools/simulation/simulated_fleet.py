@@ -149,7 +149,7 @@ class SimulatedFleet:
                 (now - self._refused[index]) / HOUR,
                 (now - self._interrupted[index]) / HOUR,
                 index in just_refused,
-                self._standing(pool, now) if self._signal else None,
+                self._standing(pool, now) if self._signal and not pool.is_seat else None,
             )
             for index, pool in enumerate(self._cloud.setting.pools)
         ]

@@ -219,7 +219,7 @@ def _fleet_events(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], float]:
     if not checks.faults and now <= 0:
         checks.fault(rows[-1][0], "time_s", rows[-1][1]["time_s"], "more than 0 in the last row: the trace's end")
     checks.done()
-    return tuple(_up(f"aws/{_short(path)}/seat-{seat:02d}", lives, now) for seat, lives in enumerate(ups)), now
+    return tuple(_seat("aws", path, seat, lives, now) for seat, lives in enumerate(ups)), now
 
 
 def _fleet_count(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], float]:
@@ -252,7 +252,7 @@ def _fleet_count(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], float]:
     if not checks.faults and not ups:
         checks.fault(rows[-1][0], "running", rows[-1][1]["running"], "more than 0 in one row at least")
     checks.done()
-    return tuple(_up(f"gcp/{_short(path)}/seat-{seat:02d}", lives, now) for seat, lives in enumerate(ups)), now
+    return tuple(_seat("gcp", path, seat, lives, now) for seat, lives in enumerate(ups)), now
 
 
 def _lifetimes(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], None]:
@@ -275,6 +275,10 @@ def _lifetimes(path: Path, rows: Rows) -> tuple[tuple[Pool, ...], None]:
         rest = [seconds for name in few for seconds in lives.pop(name)]
         lives |= {"gcp/other/other": rest} if rest else {}
     return tuple(replace(_steps(name, [(0.0, ALWAYS, ROOM)]), lifetimes_s=np.array(found)) for name, found in lives.items()), None
+
+
+def _seat(cloud: str, path: Path, seat: int, ups: list[tuple[float, float]], span: float) -> Pool:
+    return replace(_up(f"{cloud}/{_short(path)}/seat-{seat:02d}", ups, span), is_seat=True)
 
 
 def _short(path: Path) -> str:
