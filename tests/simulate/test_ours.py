@@ -145,3 +145,10 @@ def test_a_run_that_cannot_end_counts_as_it_stands_at_the_horizon():
     run = ours.run(setting((pool((0.0, HOUR, 1), (HOUR, FOREVER, 0)),), job(8), horizon_s=10 * HOUR))
     assert not run.finished and run.makespan_s == 10 * HOUR
     assert 0 < run.useful_s < HOUR and run.waiting_s == pytest.approx(9 * HOUR, abs=600)
+
+
+def test_work_done_again_counts_in_a_run_that_cannot_end_too():
+    steps = [(hour * HOUR, (hour + 1) * HOUR, 1 - hour % 2) for hour in range(100)]
+    run = ours.run(setting((pool(*steps),), Workload("long items", np.full(2, 2 * HOUR), resumable=False), horizon_s=20 * HOUR))
+    assert not run.finished and run.useful_s == 0
+    assert run.twice_s > 5 * HOUR

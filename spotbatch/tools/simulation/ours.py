@@ -68,7 +68,7 @@ def outcome(cloud: SimulatedCloud, fleet: SimulatedFleet) -> Outcome:
         interruptions=sum(machine.life.taken for machine in machines),
         items_lost=cloud.items_lost() if finished else 0,
         items_twice=tally.items_twice,
-        twice_s=max(0.0, spent["work"] - saved) if finished else 0.0,
+        twice_s=max(0.0, spent["work"] - tally.done_s),
         deadline_missed=deadline is not None and (not finished or makespan > deadline),
         finished=finished,
         events=tuple(event for machine in machines for event in _events(machine, setting.start_s)) if setting.keep_events else (),
