@@ -127,7 +127,7 @@ class Loop(Runner):
         self._items = json.loads(b"[%s]" % b",".join(self._patiently(lambda: self.ledger.items(claim))))
         claim = self._resume(claim, self._where)
         self._at, self._longest, self._began = claim.items_done, 0.0, self.clock()
-        self._plan = self._next_save(claim, self._at, self._began)
+        self._plan = self._next_save(claim, self._at, self._began, self._longest)
         self._claim = claim
 
     def _hand_out(self) -> bool:
@@ -157,7 +157,7 @@ class Loop(Runner):
         if soon or ((self._at >= stop_items or now >= stop_time) and now >= earliest):
             self._rebalance_served = self._rebalance_served or soon
             saved = self._save_results(self._claim)
-            self._plan = self._next_save(saved, self._at, self.clock())
+            self._plan = self._next_save(saved, self._at, self.clock(), self._longest)
 
     def _save_results(self, claim: Task) -> Task:
         self._claim = saved = self._save(claim, self._at, self._results, self._where)
