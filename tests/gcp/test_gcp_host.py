@@ -90,15 +90,17 @@ def test_the_first_wait_is_none_and_later_ones_carry_the_last_etag(server: Metad
     assert "wait_for_change=true" in second and "last_etag=" in second and "timeout_sec=1" in second
 
 
+@pytest.mark.timeout(30)
 def test_a_machine_that_was_preempted_before_it_looked_hears_of_it_at_once(server: MetadataServer, host: GcpHost):
     server.set("instance/preempted", "TRUE")
-    assert [notice.kind for notice in host.await_notices(30)] == ["interruption"]
+    assert [notice.kind for notice in host.await_notices(3600)] == ["interruption"]
 
 
+@pytest.mark.timeout(30)
 def test_a_flip_between_two_waits_is_not_missed(server: MetadataServer, host: GcpHost):
-    assert list(host.await_notices(30)) == []
+    assert list(host.await_notices(3600)) == []
     server.set("instance/preempted", "TRUE")
-    assert [notice.kind for notice in host.await_notices(30)] == ["interruption"]
+    assert [notice.kind for notice in host.await_notices(3600)] == ["interruption"]
 
 
 @pytest.mark.parametrize("fault", [503, "empty", "cut", "hang"])
