@@ -40,7 +40,10 @@ def labels(experiment: Experiment, priced: str) -> list[str]:
         found.append("Each start has one pool of the trace, in turn.")
     elif plan.workload.deadline_s is None:
         found.append("P1 to P5 have one pool, another one each start, and a deadline of work / 0.8 (the paper's job fraction).")
-    found.append("P1 to P5 take work as a fluid that no interruption loses, only a changeover is paid: that flatters them where there is no notice.")
+    found.append(
+        "P1 to P5 take work as a fluid that no interruption loses, only a changeover is paid: that flatters them where the notice "
+        "leaves no time for a save."
+    )
     found.append("C1, C2, and C4 without a usable notice, are given the trace's own mean time between interruptions, which nobody knows beforehand.")
     found.append("L1 to L6 and C0 to C4 are Spot only, start a replacement when the machine is gone, and know nothing of a deadline.")
     return found
