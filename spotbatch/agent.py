@@ -375,7 +375,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line of a machine. 0; 2 for a wrong command line; 75 when the queue cannot be reached; 143 after SIGTERM."""
     parser = argparse.ArgumentParser(prog="spotbatch worker", description="Run tasks on this machine until it is taken away.")
     parser.add_argument("job", metavar="MODULE:CLASS", help="a BatchWorker, or a function with a loop of its own, importable from the current folder")
-    parser.add_argument("--queue", help="local:FOLDER or an SQS queue URL (SPOTBATCH_QUEUE, else the machine's tag, else local:.spotbatch)")
+    parser.add_argument("--queue", help="local:FOLDER, SQS URL or pubsub:projects/P/subscriptions/S (default: the machine's, else local:.spotbatch)")
     parser.add_argument("--processes", type=_positive, default=1, metavar="N", help="worker processes of this machine (1)")
     parser.add_argument("--lease", type=_lease, default=LEASE_SECONDS, metavar="SECONDS", help="silence after which a machine counts as gone (60)")
     parser.add_argument("--until-empty", action="store_true", help="end when no task is queued or running")

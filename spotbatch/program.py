@@ -21,7 +21,7 @@ Run a command that survives interruptions: its folder of checkpoints is saved wh
   --grace 90             seconds it may take to end after that; less where the machine goes earlier
   --save-every 60        seconds between saves while it runs; only files that two looks a second apart find unchanged are taken
   --ready-file FILE      in DIR; the whole folder is saved when the command has written this file, and not otherwise
-  --queue QUEUE          local:FOLDER or an SQS queue URL (SPOTBATCH_QUEUE, else the machine's tag, else local:.spotbatch)
+  --queue QUEUE          local:FOLDER, SQS URL or pubsub:projects/P/subscriptions/S (SPOTBATCH_QUEUE, else the machine's, else local:.spotbatch)
   --run NAME             the run's name; default: a hash of DIR and command
   --lease 60             seconds of silence after which another machine may take over
 

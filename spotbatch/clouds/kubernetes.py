@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="spotbatch.clouds.kubernetes", description="Do the task of this pod's index.")
     parser.add_argument("job", metavar="MODULE:CLASS", help="a BatchWorker, or a function with a loop of its own, importable from the current folder")
     parser.add_argument("--run", required=True, help="the run's name")
-    parser.add_argument("--queue", help="local:FOLDER or an SQS queue URL (SPOTBATCH_QUEUE)")
+    parser.add_argument("--queue", help="local:FOLDER, an SQS queue URL or pubsub:projects/PROJECT/subscriptions/NAME (SPOTBATCH_QUEUE)")
     parser.add_argument("--grace", type=int, default=GRACE_SECONDS, metavar="SECONDS", help="the pod's terminationGracePeriodSeconds (100)")
     parser.add_argument("--lease", type=float, default=LEASE_SECONDS, metavar="SECONDS", help="silence after which a pod counts as gone (60)")
     chosen = parser.parse_args(arguments)
