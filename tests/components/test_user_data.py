@@ -23,7 +23,7 @@ from pulumi_spotbatch.aws.user_data import (
     user_data,
 )
 
-from spotbatch import agent, notice, process
+from spotbatch import agent, exit_status, notice
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -201,7 +201,7 @@ def test_a_container_goes_with_its_agent_drains_before_docker_stops_and_lets_the
     assert "After=network-online.target docker.service" in lines
     assert "ExecStartPre=-/usr/bin/docker rm --force spotbatch-worker" in lines
     assert next(line for line in lines if line.startswith("ExecStart=")).split()[:4] == ["ExecStart=/usr/bin/docker", "run", "--rm", "--name"]
-    assert f"RestartPreventExitStatus={process.CANNOT_POWER_OFF}" in lines
+    assert f"RestartPreventExitStatus={exit_status.CANNOT_POWER_OFF}" in lines
     assert "docker" not in unit("archive")
 
 

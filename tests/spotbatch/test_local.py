@@ -108,9 +108,11 @@ def test_tasks_that_were_left_to_others_do_not_hide_those_of_later_runs(tmp_path
     for number in range(10):
         backend.store.swap(record(1, key=f"task/a/{number}", run="a", task=str(number)), 0)
     backend.store.swap(record(1, key="task/b/0", run="b", task="0"), 0)
-    bells = [backend.doorbell.wait(1)]
-    for _ in range(2):
-        backend.doorbell.leave(bells[-1])
-        bells.append(backend.doorbell.wait(1))
+    heard = []
+    for _ in range(3):
+        bell = backend.doorbell.wait(1)
+        assert bell is not None
+        heard.append(bell.run)
+        backend.doorbell.leave(bell)
     # Those that were left come again once nothing else waits.
-    assert [bell.run for bell in bells] == ["a", "b", "a"]
+    assert heard == ["a", "b", "a"]

@@ -76,7 +76,7 @@ class Texts(Metadata):
         super().__init__()
         self.texts = texts
 
-    def read(self, path: str, until: float | None = None) -> str | None:
+    def read(self, path: str, until: float | None = None, folder: str = "meta-data") -> str | None:
         return self.texts.get(path)
 
 

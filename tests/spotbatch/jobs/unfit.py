@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from spotbatch import BatchWorker
 
@@ -19,7 +20,7 @@ class FitsWithState(BatchWorker):
     def restore_state(self, state):
         self.sum = int(state) if state else 0
 
-    def save_state(self):
+    def save_state(self) -> Any:
         return str(self.sum).encode()
 
     def process_item(self, item):
