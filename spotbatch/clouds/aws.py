@@ -15,7 +15,7 @@ from spotbatch.clouds.aws_doorbell import LONGEST_POLL, SqsDoorbell
 from spotbatch.clouds.aws_metadata import SECONDS, Metadata
 from spotbatch.clouds.aws_pool import AutoScalingPool
 from spotbatch.clouds.aws_store import DynamoStore
-from spotbatch.clouds.machine_itself import boot_id, power_off
+from spotbatch.machine_itself import boot_id, power_off
 from spotbatch.notice import WARNING_SECONDS, MalformedEvent, Notice, timestamp
 from spotbatch.protocols import Backend, Identity, StoreError
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from spotbatch.clouds.date_clock import DateClock
+from spotbatch.date_clock import DateClock
 
 
 class ServiceClock(DateClock):

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from spotbatch.clouds.gcp_metadata import Metadata
-from spotbatch.clouds.machine_itself import boot_id, power_off
+from spotbatch.machine_itself import boot_id, power_off
 from spotbatch.notice import PREEMPTED_SECONDS, Notice
 from spotbatch.protocols import Identity
 

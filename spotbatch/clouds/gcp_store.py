@@ -10,8 +10,8 @@ from typing import Any
 
 from google.api_core.exceptions import NotFound, PreconditionFailed, RetryError, TooManyRequests
 
-from spotbatch.clouds.date_clock import DateClock
 from spotbatch.clouds.gcp_client import FAULTS, TIMEOUT, patiently, transient, trouble
+from spotbatch.date_clock import DateClock
 from spotbatch.protocols import Ambiguous, Conflict, Record, StoreError
 
 FOLDER = "ledger/"

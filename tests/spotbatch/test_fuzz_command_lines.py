@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from spotbatch import agent, run_program
 from spotbatch.clouds import BadQueueName, connect
 from spotbatch.protocols import StoreError
+from spotbatch.tools import cli
 from tests.spotbatch.scheduled_machines import MEMORY
 from tests.spotbatch.test_odd_records import quick
 
@@ -58,3 +59,22 @@ def test_any_queue_name_is_connected_to_or_refused_by_name(queue):
         except (BadQueueName, StoreError) as fault:
             assert queue in str(fault) or repr(queue) in str(fault)
         assert not list(Path(folder).iterdir()) or queue.startswith("local:")
+
+
+@quick
+@given(
+    command=st.sampled_from(["submit", "status", "results", "cancel", "retry", "remove", "explain", "savings", "convert"]),
+    given_words=st.lists(
+        texts | st.sampled_from(["--run", "--items", "--items-per-task", "--dead", "--json", "--types", "0", "nan", "/"]), max_size=5
+    ),
+)
+def test_any_other_command_line_ends_in_words(command, given_words):
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as here, tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        here.chdir(folder)
+        here.setenv("SPOTBATCH_QUEUE", f"local:{folder}/queue")
+        here.setattr("sys.argv", ["spotbatch", command, *given_words])
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said), pytest.raises(SystemExit) as end:
+            cli.main()
+            raise SystemExit(0)
+    assert end.value.code in (0, 1, 2) and "Traceback" not in said.getvalue(), (end.value.code, said.getvalue())

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.components.samples import SAMPLES
 
 from .conftest import ETL, Rehearsal
 
+INDEX = "batch.kubernetes.io/job-completion-index"
 ITEMS, TASKS, SECONDS = 24, 4, 1.0
 POOL, CLASS, JOB = ("karpenter.sh/v1", "NodePool"), ("karpenter.k8s.aws/v1", "EC2NodeClass"), ("batch/v1", "Job")
 DISRUPTED = "karpenter.sh/disrupted"
@@ -54,10 +56,11 @@ def test_an_interrupted_pod_moves_and_the_result_is_that_of_an_undisturbed_run(r
     assert all(DISRUPTED not in rehearsal.taints(node) for node in map(rehearsal.node_of, rehearsal.running()))
     wait_until(lambda: (pod.folder / "items.log").exists(), "an item is done", 60)
     offering = offering_of(claim)
+    there = {index_of(each) for other, each in rehearsal.running().items() if rehearsal.node_of(other) == node}
     rehearsal.publish(claim["status"]["providerID"].rpartition("/")[2])
 
     wait_until(lambda: DISRUPTED in rehearsal.taints(node) or rehearsal.api.read("v1", "Node", node) is None, "the node is tainted", 30, every=0.02)
-    moved = rehearsal.kubelet.pods[name].manifest["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"]
+    moved = index_of(pod)
     target = wait_until(lambda: told(rehearsal, name), "the pod has DisruptionTarget", 30, every=0.02)
     assert target["reason"] == "EvictionByEvictionAPI"
     wait_until(lambda: pod.process.poll() is not None, "the pod has ended", 60)
@@ -68,11 +71,17 @@ def test_an_interrupted_pod_moves_and_the_result_is_that_of_an_undisturbed_run(r
     job = wait_until(lambda: complete(rehearsal), "the Job is complete", 180)
     assert "failed" not in job["status"] or job["status"]["failed"] <= 1
     assert not job["status"].get("failedIndexes")
+    # One pod for each index, and one more for those of the machine that was taken: Karpenter moved nobody of its own accord.
+    assert Counter(map(index_of, rehearsal.kubelet.pods.values())) == {str(index): 1 + (str(index) in there) for index in range(TASKS)}
     results = rehearsal.spotbatch("results", "rehearsal")
     logs = [ran.folder / "items.log" for ran in rehearsal.kubelet.pods.values() if (ran.folder / "items.log").exists()]
     counted = count(listed.read_text().splitlines(), results.splitlines(), logs)
     assert counted.lossless
     assert by_item(results) == undisturbed(tmp_path)
+
+
+def index_of(pod: Any) -> str:
+    return pod.manifest["metadata"]["annotations"][INDEX]
 
 
 def told(rehearsal: Rehearsal, name: str) -> dict | None:
@@ -82,7 +91,7 @@ def told(rehearsal: Rehearsal, name: str) -> dict | None:
 
 def successor_of(rehearsal: Rehearsal, index: str, before: str) -> str | None:
     for name, pod in rehearsal.kubelet.pods.items():
-        if name != before and pod.manifest["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"] == index:
+        if name != before and pod.manifest["metadata"]["annotations"][INDEX] == index:
             return name
     return None
 

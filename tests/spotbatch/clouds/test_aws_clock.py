@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from spotbatch.clouds.aws_clock import ServiceClock
-from spotbatch.clouds.date_clock import STALE_SECONDS
+from spotbatch.date_clock import STALE_SECONDS
 
 MIDNIGHT = 1_800_000_000
 """What the service's clock says when its machine's monotonic clock says 0."""
