@@ -1,7 +1,7 @@
 """`spotbatch run` with real programs as real processes, killed as a cloud kills them."""
 
-import hashlib
 import contextlib
+import hashlib
 import json
 import os
 import random
