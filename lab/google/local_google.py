@@ -1,9 +1,6 @@
 """Start and stop Cloud Storage and Pub/Sub on 127.0.0.1."""
 
-import ctypes
 import os
-import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -12,11 +9,12 @@ from pathlib import Path
 
 from lab.engine.go_tool import GoTool
 from lab.google.object_limit import ObjectLimit
+from lab.loopback import free_ports, listens
+from lab.machine.processes import end_with_parent
 
 PROGRAMS = ("fake-gcs-server", "pstest")
 PROJECT = "lab"
 START_SECONDS = 20.0
-_PR_SET_PDEATHSIG = 1
 
 
 class LocalGoogle:
@@ -36,7 +34,7 @@ class LocalGoogle:
     def __enter__(self) -> "LocalGoogle":
         programs = {name: GoTool(name).build() for name in PROGRAMS}
         self._folder.mkdir(parents=True, exist_ok=True)
-        objects, messages = _free_port(), _free_port()
+        objects, messages = free_ports(2)
         self.limit = ObjectLimit(objects, self._write_seconds)
         try:
             arguments = ("-scheme", "http", "-host", "127.0.0.1", "-port", str(objects), "-backend", "memory")
@@ -44,7 +42,7 @@ class LocalGoogle:
             self._run(programs, "fake-gcs-server", *arguments, "-external-url", self.limit.endpoint)
             self._run(programs, "pstest", "-port", str(messages))
             self._wait("fake-gcs-server", lambda: _answers(f"http://127.0.0.1:{objects}/_internal/healthcheck"))
-            self._wait("pstest", lambda: _accepts(messages))
+            self._wait("pstest", lambda: listens(messages))
         except BaseException:
             self._end()
             raise
@@ -62,7 +60,7 @@ class LocalGoogle:
         with (self._folder / f"{name}.log").open("wb") as log:
             environment = {"PATH": os.defpath, "HOME": str(self._folder), "TMPDIR": str(self._folder)}
             self._running[name] = subprocess.Popen(
-                [programs[name], *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=_end_with_parent
+                [programs[name], *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=end_with_parent
             )
 
     def _wait(self, name: str, ready: Callable[[], bool]) -> None:
@@ -81,26 +79,9 @@ class LocalGoogle:
         self.limit.stop()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as reply:
             return reply.status == 200
     except OSError:
         return False
-
-
-def _accepts(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2):
-            return True
-    except OSError:
-        return False
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -1,9 +1,7 @@
 """The real Karpenter controller, run as its Deployment says."""
 
 import contextlib
-import ctypes
 import os
-import signal
 import subprocess
 import threading
 import urllib.request
@@ -17,6 +15,7 @@ from kubernetes import client
 from lab.kubernetes import LocalCluster
 from lab.kubernetes.api import Manifest, wait_until
 from lab.kubernetes.programs import KARPENTER, find_program
+from lab.machine.processes import end_with_parent
 
 NAMESPACE, NAME = "kube-system", "karpenter"
 _TOKEN_SECONDS = 6 * 3600
@@ -80,7 +79,7 @@ class KarpenterController:
         environment |= {"KUBECONFIG": str(kubeconfig), "DISABLE_LEADER_ELECTION": "true"}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [find_program(KARPENTER)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=_end_with_parent
+                [find_program(KARPENTER)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=end_with_parent
             )
         # It would end with this thread, which started it.
         self._stop.wait()
@@ -100,7 +99,3 @@ def _container_settings(deployment: Manifest) -> dict[str, str]:
     settings = {entry["name"]: entry["value"] for entry in entries if "value" in entry}
     fields = {entry["name"]: entry["valueFrom"].get("fieldRef", {}).get("fieldPath") for entry in entries if "valueFrom" in entry}
     return {**settings, **{name: NAMESPACE for name, path in fields.items() if path == "metadata.namespace"}}
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)

@@ -1,9 +1,6 @@
 """The AWS of a rehearsal: MiniStack and moto behind one address."""
 
-import ctypes
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +11,8 @@ import boto3
 
 from lab.cloud import LocalCloud
 from lab.cloud.pinned_environment import PinnedEnvironment
+from lab.loopback import free_ports, listens
+from lab.machine.processes import end_with_parent
 from lab.places import CHECKOUT
 
 START_SECONDS = 60.0
@@ -46,7 +45,7 @@ class RehearsalCloud:
     def __enter__(self) -> "RehearsalCloud":
         self._ministack.start()
         try:
-            moto, front = _free_port(), _free_port()
+            moto, front = free_ports(2)
             self._run("moto", [str(moto_python().with_name("moto_server")), "-H", "127.0.0.1", "-p", str(moto)], moto)
             arguments = [str(front), self._ministack.endpoint, f"http://127.0.0.1:{moto}"]
             self._run("front", [sys.executable, "-m", "lab.karpenter.front", *arguments], front)
@@ -66,11 +65,11 @@ class RehearsalCloud:
         with (self.folder / f"{name}.log").open("wb") as log:
             environment = {**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=CHECKOUT, env=environment, preexec_fn=_end_with_parent
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=CHECKOUT, env=environment, preexec_fn=end_with_parent
             )
         self._running.append(process)
         until = time.monotonic() + START_SECONDS
-        while not _listens(port):
+        while not listens(port):
             if process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"{name} did not start: {(self.folder / f'{name}.log').read_text(errors='replace')[-2000:]}")
             time.sleep(0.05)
@@ -79,20 +78,3 @@ class RehearsalCloud:
 def moto_python() -> Path:
     """The interpreter that has moto, installed on first use: to be done before there is no network. Raises RuntimeError with pip's words."""
     return PinnedEnvironment("moto", CHECKOUT / "lab" / "tools" / "moto" / "requirements.txt").python()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as any_socket:
-        return any_socket.getsockname()[1]
-
-
-def _listens(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)

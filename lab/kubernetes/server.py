@@ -5,18 +5,15 @@
 
 import base64
 import contextlib
-import ctypes
 import json
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +22,11 @@ from urllib3.exceptions import HTTPError
 from lab.kubernetes.api import KubernetesApi
 from lab.kubernetes.played_karpenter import PlayedKarpenter
 from lab.kubernetes.refused import Refused
+from lab.loopback import free_ports, listens
+from lab.machine.processes import end_with_parent
 
 START_SECONDS = 90.0
 OWNER_CHECK_SECONDS = 0.25
-_PR_SET_PDEATHSIG = 1
 _NOWHERE = "192.0.2.1"
 """What the API server calls itself towards pods: it refuses a loopback address here, and nothing listens on this one (RFC 5737)."""
 _CONTROLLERS = (
@@ -54,7 +52,7 @@ class ControlPlane:
         self.folder = folder
         self._programs = programs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._etcd, self._peer, self._api = _free_ports(3)
+        self._etcd, self._peer, self._api = free_ports(3)
         self._token = secrets.token_hex(16)
 
     @property
@@ -75,7 +73,7 @@ class ControlPlane:
             *("--auto-tls", "--unsafe-no-fsync", "--log-level", "error"),
         )
         etcd_keys = self.folder / "etcd" / "fixtures" / "client"
-        self._wait(lambda: (etcd_keys / "cert.pem").exists() and _listens(self._etcd), "etcd")
+        self._wait(lambda: (etcd_keys / "cert.pem").exists() and listens(self._etcd), "etcd")
         # The key that etcd made for itself also signs the tokens of service accounts: it is as good as any other.
         signing = str(etcd_keys / "key.pem")
         self._run(
@@ -118,7 +116,7 @@ class ControlPlane:
         with (self.folder / f"{name}.log").open("wb") as log:
             environment = {"PATH": os.defpath, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
             self._running[name] = subprocess.Popen(
-                [self._programs[name], *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=_end_with_parent
+                [self._programs[name], *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, preexec_fn=end_with_parent
             )
 
     def _wait(self, ready: Any, name: str) -> None:
@@ -176,26 +174,9 @@ def main(settings: dict[str, Any]) -> None:
             (folder / "cluster.json").unlink()
 
 
-def _free_ports(count: int) -> Iterable[int]:
-    """Ports that nothing listens on, all different."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [entry.getsockname()[1] for entry in sockets]
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
 def _write_private(path: Path, text: str) -> None:
     path.touch(mode=0o600)
     path.write_text(text)
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 if __name__ == "__main__":
