@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from spotbatch import clouds, log, metrics
 from spotbatch.bad_record import BadRecord
@@ -81,20 +81,20 @@ class WorkerProcess:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         backend = connect(start.queue)
-        self.pause = pause
+        self.pause, self.until_empty = pause, start.until_empty
         self.ledger, self.doorbell, self.owner, self.job = Ledger(backend), backend.doorbell, start.owner, start.job
         self._others: set[str] = set()
         self.board, self.cell = board.board, board.cells[start.cell]
         self.cell.item_limit = job.item_seconds_max or 0.0
         self.runner = (Loop if isinstance(job, LoopJob) else Runner)(self.ledger, job, board, start.cell, clock, pause)
 
-    def work(self, *, until_empty: bool) -> None:
+    def work(self) -> None:
         """Raises StoreError; NoTask."""
-        self.runner.follow(self._claims(until_empty=until_empty))
+        self.runner.follow(self._claims())
 
-    def _claims(self, *, until_empty: bool) -> Iterator[Task]:
+    def _claims(self) -> Iterator[Task]:
         while self.board.level < DRAIN:
-            bell = self.doorbell.wait(0.5 if until_empty else WAIT_SECONDS)
+            bell = self.doorbell.wait(0.5 if self.until_empty else WAIT_SECONDS)
             # Busy before the claim, so that an agent that leads its workers out waits for one that is under way.
             self.cell.busy = 1.0
             claim = self._claim(bell) if bell is not None else None
@@ -103,7 +103,7 @@ class WorkerProcess:
                 yield claim
             self.cell.busy = 0.0
             metrics.meter().tick()
-            if claim is None and until_empty and not self.ledger.backlog(self.job):
+            if claim is None and self.until_empty and not self.ledger.backlog(self.job):
                 return
 
     def _claim(self, bell: Bell) -> Task | None:
@@ -134,35 +134,45 @@ class WorkerProcess:
             say("bell cannot be silenced", 30, why=str(fault))
 
 
-def main(arguments: list[str]) -> int:
-    """`python -m spotbatch.process DESCRIPTOR START`, by the agent only."""
+class _Works(Protocol):
+    """A worker process's own part."""
+
+    runner: Runner
+
+    def work(self) -> None: ...
+
+
+def serve(arguments: list[str], command: str, make: Callable[[Start, BatchWorker, SignalBoard], _Works]) -> int:
+    """Load the job, make the worker and let it work; the exit status. `command` stands before what a wrong job is told."""
     start = Start.from_text(arguments[1])
     end_with_parent(start.parent)
     log.start(machine=start.owner.machine, process=start.owner.process)
     metrics.start(start.queue)
     board = SignalBoard(int(arguments[0]), start.processes)
     # Ctrl-C and a service manager's stop reach the agent, which tells its workers by the board.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     try:
         job = load(start.job)()
         job.setup()
     except BadJob as fault:
-        print(f"spotbatch worker: error: {fault}", file=sys.stderr)
+        print(f"{command}: error: {fault}", file=sys.stderr)
         return BAD_JOB
     except Exception:
         say("job cannot start", 40, error=traceback.format_exc())
         return CANNOT_START
     try:
-        worker = WorkerProcess(start, job, board)
+        worker = make(start, job, board)
 
         def out_of_time(*_: Any) -> None:
             if worker.runner.in_item:
                 raise OutOfTime
 
         signal.signal(signal.SIGUSR1, out_of_time)
-        worker.work(until_empty=start.until_empty)
+        worker.work()
+    except BadJob as fault:
+        print(f"{command}: error: {fault}", file=sys.stderr)
+        return BAD_JOB
     except StoreError as fault:
         say("ledger unreachable", 40, why=str(fault))
         return UNREACHABLE
@@ -172,6 +182,11 @@ def main(arguments: list[str]) -> int:
     finally:
         metrics.meter().write()
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m spotbatch.process DESCRIPTOR START`, by the agent only."""
+    return serve(arguments, "spotbatch worker", WorkerProcess)
 
 
 if __name__ == "__main__":

@@ -4,25 +4,24 @@ import os
 import signal
 import struct
 import sys
-import time
 from typing import Any
 
 from spotbatch import clouds, log
 from spotbatch.exit_status import UNREACHABLE
-from spotbatch.ledger import Ledger, Refused
+from spotbatch.ledger import Ledger
 from spotbatch.log import say
 from spotbatch.process import end_with_parent
 from spotbatch.program import TASK, Program
 from spotbatch.program_runner import ProgramRunner
 from spotbatch.protocols import StoreError
-from spotbatch.signal_board import DRAIN, SignalBoard
+from spotbatch.signal_board import SignalBoard
+from spotbatch.sole_task import claim_when_free
 from spotbatch.start import Start
-from spotbatch.task import PROGRAM_JOB
+from spotbatch.task import PROGRAM_JOB, Task
 
 _STATUS_AT = 4096
 """Where in the board's memory a process leaves the command's exit status for its agent: behind anything else."""
 _STATUS = struct.Struct("<?i")
-WAIT_SECONDS = 0.5
 
 
 def read_status(descriptor: int) -> int | None:
@@ -38,33 +37,20 @@ class ProgramProcess:
     def __init__(self, start: Start, board: SignalBoard) -> None:
         self.program = Program.from_text(start.job)
         self.ledger, self.owner = Ledger(clouds.connect(start.queue)), start.owner
-        self.board, self.cell = board, board.cells[start.cell]
+        self.board, self.at = board, start.cell
         self.runner = ProgramRunner(self.ledger, self.program, board, start.cell)
 
     def work(self) -> None:
         """Until the program has ended, here or elsewhere, or the board says drain. Raises StoreError."""
-        waits = ""
-        while self.board.board.level < DRAIN:
-            # Busy before the claim, so that an agent that leads its workers out waits for one that is under way.
-            self.cell.busy = 1.0
-            try:
-                claim = self.ledger.claim(self.program.run, TASK, self.owner, PROGRAM_JOB)
-            except Refused as why:
-                self.cell.busy = 0.0
-                task = self.ledger.task(self.program.run, TASK)
-                if task is None or task.state in ("done", "dead"):
-                    return
-                if str(why) != waits:
-                    waits = str(why)
-                    say("waiting", run=self.program.run, why=waits, machine=task.owner.machine if task.owner else None)
-                time.sleep(WAIT_SECONDS)
-                continue
-            say("task claimed", run=claim.run, task=claim.id, epoch=claim.epoch, items=claim.items_done, of=claim.items_total)
+        while (claim := claim_when_free(self.ledger, self.program.run, TASK, self._attempt, self.board, self.at)) is not None:
             self.runner.run(claim)
-            self.cell.busy = 0.0
+            self.board.cells[self.at].busy = 0.0
             if self.runner.status is not None:
                 os.pwrite(self.board.descriptor, _STATUS.pack(True, self.runner.status), _STATUS_AT)
                 return
+
+    def _attempt(self) -> Task:
+        return self.ledger.claim(self.program.run, TASK, self.owner, PROGRAM_JOB)
 
 
 def main(arguments: list[str]) -> int:

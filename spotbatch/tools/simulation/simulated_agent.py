@@ -110,7 +110,7 @@ class SimulatedAgent(Agent):
 
     def spawn(self, start: Start) -> Process:
         worker = WorkerProcess(start, self._make_job(self.passes), self.board, lambda queue: self._backend, self.clock, self._pause)
-        self.actor = Actor(self._timeline, lambda: worker.work(until_empty=False))
+        self.actor = Actor(self._timeline, worker.work)
         return SimulatedProcess(self.actor, lambda: worker.runner.in_item)
 
     def _pause(self, seconds: float) -> None:
