@@ -1,13 +1,12 @@
 """What is wrong with the values of `spotbatch:aws`, found before anything is declared."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pulumi_spotbatch.aws import QueueAccess, Template, auto_scaling_group, drill, fleet, interruption_handler, launch_template, network
-from pulumi_spotbatch.validation import InvalidArgs
+from pulumi_spotbatch.aws import Template, auto_scaling_group, drill, fleet, interruption_handler, launch_template, network
 
 from .aws import machine_args, pool_args
+from .section_faults import QUEUE, SUBNETS, missing, refused
 from .settings import AwsSettings
 
 NEEDED_BY = {
@@ -19,22 +18,7 @@ NEEDED_BY = {
 """Sections without which others cannot be."""
 
 # They stand where another component's outputs will stand.
-_QUEUE = QueueAccess(
-    url="url",
-    arn="arn",
-    name="queue",
-    bucket_name="bucket",
-    bucket_arn="arn",
-    table_name="table",
-    table_arn="arn",
-    dead_letters_url="url",
-    dead_letters_arn="arn",
-    worker_policy="{}",
-)
 _TEMPLATE = Template(id="lt-0", version="1", role_name="role", pool_tag="pool")
-_SUBNETS = ("subnet-1", "subnet-2")
-_OWNERS = {"subnet_ids": "network.", "tags": ""}
-"""Arguments that stand elsewhere in the file than in their component's section."""
 
 _ALARM = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:stand-in"
 
@@ -47,19 +31,12 @@ def faults(settings: AwsSettings, present: frozenset[str]) -> Iterator[str]:
 
 def value_faults(settings: AwsSettings) -> Iterator[str]:
     """`path: text` for each fault that the components find, paths with the arguments' own names; sections are checked apart."""
-    for section, check in _checks(settings).items():
-        try:
-            check()
-        except InvalidArgs as error:
-            yield from (f"{_OWNERS.get(re.split('[.[:]', fault)[0], section + '.')}{fault}" for fault in error.faults)
+    yield from refused(_checks(settings))
 
 
 def section_faults(settings: AwsSettings, present: frozenset[str]) -> Iterator[str]:
     """`path: text` for each section that another cannot do without; `present` has the sections that the file has, faulty ones too."""
-    for needed, sections in NEEDED_BY.items():
-        wanting = [section for section in sections if section in present]
-        if wanting and needed not in present:
-            yield f"{needed}: missing, but needed by {', '.join(wanting)}"
+    yield from missing(NEEDED_BY, present)
     for section, pool in (("fleet", settings.fleet), ("group", settings.group)):
         if pool and pool.scaling and "interruptions" not in present:
             yield f"interruptions: missing, but needed by {section}.scaling, as it publishes the backlog"
@@ -79,19 +56,19 @@ def _checks(settings: AwsSettings) -> Mapping[str, Callable[[], object]]:
     def add(section: str, check: Callable[[str, Any], object], args: Any) -> None:
         checks[section] = lambda: check(section, args)
 
-    subnet_ids = _SUBNETS
+    subnet_ids = SUBNETS
     if settings.network and settings.network.subnet_ids is not None:
         subnet_ids = settings.network.subnet_ids
     elif settings.network:
         add("network", network.checked, settings.network.args(tags=tags))
     if settings.machine:
-        add("machine", launch_template.checked, machine_args(settings.machine, _QUEUE, "vpc-1", tags))
+        add("machine", launch_template.checked, machine_args(settings.machine, QUEUE, "vpc-1", tags))
     if settings.fleet:
         add("fleet", fleet.checked, pool_args(settings.fleet, _TEMPLATE, subnet_ids, "queue", tags))
     if settings.group:
         add("group", auto_scaling_group.checked, pool_args(settings.group, _TEMPLATE, subnet_ids, "queue", tags))
     if settings.interruptions:
-        add("interruptions", interruption_handler.checked, settings.interruptions.args(queue=_QUEUE, tags=tags))
+        add("interruptions", interruption_handler.checked, settings.interruptions.args(queue=QUEUE, tags=tags))
     if settings.drill:
         add("drill", drill.checked, settings.drill.args(pool_tag="pool", stop_alarm_arn=_ALARM, tags=tags))
     return checks

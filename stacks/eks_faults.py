@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pulumi_spotbatch.aws import QueueAccess, network
+from pulumi_spotbatch.aws import network
 from pulumi_spotbatch.eks import KarpenterAccess, Placement, job, karpenter, node_pool
-from pulumi_spotbatch.validation import InvalidArgs
 
 from .eks import JOB, POOL
+from .section_faults import QUEUE, SUBNETS, missing, refused
 from .settings import EksSettings
 
 NEEDED_BY = {
@@ -24,29 +24,11 @@ NEEDED_BY = {
 _ARN = "arn:aws:eks:us-east-1:123456789012:cluster/cluster"
 _KARPENTER = KarpenterAccess(cluster_name="cluster", node_role_name="role", interruption_queue="queue")
 _PLACEMENT = Placement(cluster_name="cluster", pool_names=[POOL], taint_key="batch", grace_seconds=120)
-_QUEUE = QueueAccess(
-    url="url",
-    arn="arn",
-    name="queue",
-    bucket_name="bucket",
-    bucket_arn="arn",
-    table_name="table",
-    table_arn="arn",
-    dead_letters_url="url",
-    dead_letters_arn="arn",
-    worker_policy="{}",
-)
-_SUBNETS = ("subnet-1", "subnet-2")
-_OWNERS = {"subnet_ids": "network.", "tags": ""}
-"""Arguments that stand elsewhere in the file than in their component's section."""
 
 
 def faults(settings: EksSettings, present: frozenset[str]) -> Iterator[str]:
     """`path: text` for each fault; `present` has the sections that the file has, faulty ones too."""
-    for needed, sections in NEEDED_BY.items():
-        wanting = [section for section in sections if section in present]
-        if wanting and needed not in present:
-            yield f"{needed}: missing, but needed by {', '.join(wanting)}"
+    yield from missing(NEEDED_BY, present)
     cluster = settings.cluster
     if cluster and cluster.arn is not None and not re.fullmatch(r"arn:[\w-]+:eks:[\w-]+:\d{12}:cluster/[\w-]+", cluster.arn):
         yield f"cluster.arn: {cluster.arn!r} is not allowed; allowed: an EKS cluster's ARN, arn:aws:eks:REGION:ACCOUNT:cluster/NAME"
@@ -56,11 +38,7 @@ def faults(settings: EksSettings, present: frozenset[str]) -> Iterator[str]:
         yield f"cluster.version: {cluster.version!r} is not allowed; allowed: 1.30 to 1.36, as a string"
     if cluster and cluster.arn is not None and settings.network and settings.network.subnet_ids is None:
         yield "network.subnet_ids: missing; allowed: subnets of the cluster that cluster.arn names"
-    for section, check in _checks(settings).items():
-        try:
-            check()
-        except InvalidArgs as error:
-            yield from (f"{_OWNERS.get(re.split('[.[:]', fault)[0], section + '.')}{fault}" for fault in error.faults)
+    yield from refused(_checks(settings))
 
 
 def _checks(settings: EksSettings) -> Mapping[str, Callable[[], object]]:
@@ -71,7 +49,7 @@ def _checks(settings: EksSettings) -> Mapping[str, Callable[[], object]]:
     def add(section: str, name: str, check: Callable[[str, Any], object], args: Any) -> None:
         checks[section] = lambda: check(name, args)
 
-    subnet_ids = _SUBNETS
+    subnet_ids = SUBNETS
     if settings.network and settings.network.subnet_ids is not None:
         subnet_ids = settings.network.subnet_ids
     elif settings.network:
@@ -82,5 +60,5 @@ def _checks(settings: EksSettings) -> Mapping[str, Callable[[], object]]:
     if settings.pool:
         add("pool", POOL, node_pool.checked, settings.pool.args(karpenter=_KARPENTER, subnet_ids=subnet_ids, tags=tags))
     if settings.job:
-        add("job", JOB, job.checked, settings.job.args(queue=_QUEUE, pool=_PLACEMENT, tags=tags))
+        add("job", JOB, job.checked, settings.job.args(queue=QUEUE, pool=_PLACEMENT, tags=tags))
     return checks
