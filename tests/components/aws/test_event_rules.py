@@ -1,26 +1,13 @@
 """The rules' patterns, judged by the event bus of the local cloud rather than by a matcher of ours."""
 
-import json
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import pytest
 from pulumi_spotbatch.aws import InterruptionHandler
 
-from lab.cloud import LocalCloud
 from spotbatch.notice import parse_event
 from tests.components.aws.account_events import NEAR_MISSES, WAITED_FOR
+from tests.components.event_bus import Matches, misspellings, taking
 from tests.components.recorder import deploy
 from tests.components.samples import QUEUE
-
-Matches = Callable[[str, dict[str, Any]], bool]
-
-
-@pytest.fixture(scope="module")
-def matches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matches]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        events = cloud.client("events")
-        yield lambda pattern, event: events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +15,6 @@ def patterns() -> dict[str, str]:
     """What was declared, by rule."""
     deployment = deploy(lambda: InterruptionHandler("h", {"queue": QUEUE, "drill_source": True}))
     return {rule.name.removeprefix("h-"): rule.inputs["eventPattern"] for rule in deployment.all("EventRule") if "eventPattern" in rule.inputs}
-
-
-def taking(matches: Matches, patterns: dict[str, str], event: dict[str, Any]) -> list[str]:
-    return [rule for rule, pattern in patterns.items() if matches(pattern, event)]
 
 
 def test_each_event_is_taken_by_its_rule_and_by_no_other(matches: Matches, patterns: dict[str, str]):
@@ -55,13 +38,5 @@ def test_what_the_rules_take_the_handler_can_read():
 @pytest.mark.parametrize("rule", sorted(WAITED_FOR))
 def test_a_misspelt_pattern_takes_nothing(matches: Matches, patterns: dict[str, str], rule: str):
     """The negative control: each word of a pattern matters to the judge."""
-    pattern, event = json.loads(patterns[rule]), WAITED_FOR[rule][0]
-    for field in pattern:
-        wrong = json.dumps({**pattern, field: _misspelt(pattern[field])})
-        assert not matches(wrong, event), wrong
-
-
-def _misspelt(part: Any) -> Any:
-    if isinstance(part, dict):
-        return {key: _misspelt(inner) for key, inner in part.items()}
-    return [f"{word}x" for word in part]
+    for wrong in misspellings(patterns[rule]):
+        assert not matches(wrong, WAITED_FOR[rule][0]), wrong

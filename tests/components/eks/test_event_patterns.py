@@ -1,18 +1,14 @@
 """Karpenter's five patterns, judged by the event bus of the local cloud rather than by a matcher of ours."""
 
-import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pulumi_spotbatch.eks import Karpenter
 
-from lab.cloud import LocalCloud
 from tests.components.aws.account_events import ID, NEAR_MISSES, REBALANCE, WAITED_FOR, event
+from tests.components.event_bus import Matches, misspellings, taking
 from tests.components.recorder import deploy
 from tests.components.samples import SAMPLES
-
-Matches = Callable[[str, dict[str, Any]], bool]
 
 RESERVATION = "EC2 Capacity Reservation Instance Interruption Warning"
 
@@ -28,21 +24,10 @@ OUTSIDE = [*(one for one in NEAR_MISSES if one["detail-type"] != RESERVATION), *
 
 
 @pytest.fixture(scope="module")
-def matches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matches]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        events = cloud.client("events")
-        yield lambda pattern, event: events.test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"]
-
-
-@pytest.fixture(scope="module")
 def patterns() -> dict[str, str]:
     """What was declared, by rule."""
     deployment = deploy(lambda: Karpenter("k", SAMPLES["Karpenter"]))  # pyright: ignore[reportArgumentType]
     return {rule.name.removeprefix("k-"): rule.inputs["eventPattern"] for rule in deployment.all("EventRule")}
-
-
-def taking(matches: Matches, patterns: dict[str, str], event: dict[str, Any]) -> list[str]:
-    return [rule for rule, pattern in patterns.items() if matches(pattern, event)]
 
 
 def test_each_event_that_karpenter_acts_on_is_taken_by_its_rule_and_by_no_other(matches: Matches, patterns: dict[str, str]):
@@ -60,11 +45,5 @@ def test_what_karpenter_would_throw_away_is_taken_by_no_rule(matches: Matches, p
 @pytest.mark.parametrize("rule", sorted(ACTED_ON))
 def test_a_misspelt_pattern_takes_nothing(matches: Matches, patterns: dict[str, str], rule: str):
     """The negative control: each word of a pattern matters to the judge."""
-    pattern, one = json.loads(patterns[rule]), ACTED_ON[rule][0]
-    for field in pattern:
-        wrong = json.dumps({**pattern, field: _misspelt(pattern[field])})
-        assert not matches(wrong, one), wrong
-
-
-def _misspelt(part: Any) -> Any:
-    return {key: _misspelt(inner) for key, inner in part.items()} if isinstance(part, dict) else [f"{word}x" for word in part]
+    for wrong in misspellings(patterns[rule]):
+        assert not matches(wrong, ACTED_ON[rule][0]), wrong
